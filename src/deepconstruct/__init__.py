@@ -1,0 +1,67 @@
+"""Constructive neural networks: weights that are written down, and claims that can be checked."""
+
+import importlib as _importlib
+
+from . import activations, catalog, domains, linear, losses, targets
+from ._analysis.cost import Cost, cost
+from ._certify import Certificate, certify
+from ._densify import astype, densify, sparsity_pattern
+from ._files import load, save
+from ._fit import Fit, fit
+from ._perturb import perturb, reinitialize
+from .combine import fan_out, parallel, realify, repeat, series
+from .construction import Bound, Claim, Construction, claim
+from .constructions import fft, parity, parity_bounded_depth, parity_shallow
+from .network import Label, Layer, Network, Repeat, layer_outputs
+from .targets import Target
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bound",
+    "Certificate",
+    "Claim",
+    "Construction",
+    "Cost",
+    "Fit",
+    "Label",
+    "Layer",
+    "Network",
+    "Repeat",
+    "Target",
+    "activations",
+    "astype",
+    "catalog",
+    "certify",
+    "claim",
+    "cost",
+    "densify",
+    "domains",
+    "fan_out",
+    "fft",
+    "fit",
+    "layer_outputs",
+    "linear",
+    "load",
+    "losses",
+    "parallel",
+    "parity",
+    "parity_bounded_depth",
+    "parity_shallow",
+    "perturb",
+    "plot",
+    "realify",
+    "reinitialize",
+    "repeat",
+    "save",
+    "series",
+    "sparsity_pattern",
+    "targets",
+]
+
+
+def __getattr__(name: str):
+    # These need extras (matplotlib, hypothesis), which a plain import must not ask for.
+    if name in ("plot", "testing"):
+        return _importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,82 @@
+"""Biases that aren't one free number a unit: tied ones, and layers where some units have none."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Inexact
+
+from ._checks import check_size
+
+
+class AbstractBias(eqx.Module):
+    """A bias vector with its own free parameters."""
+
+    @property
+    @abc.abstractmethod
+    def size(self) -> int:
+        """The number of units."""
+
+    @abc.abstractmethod
+    def vector(self) -> Inexact[Array, " size"]:
+        """The bias of every unit."""
+
+
+class TiledBias(AbstractBias):
+    """`values` for one gate, shared by all: value `a` goes to the units `(p, a, q)`.
+
+    The units are read as an array `(outer, len(values), inner)`, as those of a `Kronecker` map.
+    """
+
+    values: Inexact[Array, " block"]
+    shape: tuple[int, int, int] = eqx.field(static=True)
+
+    def __init__(self, values: Inexact[Array, " block"], *, outer: int = 1, inner: int = 1):
+        self.values = jnp.asarray(values)
+        self.shape = (
+            check_size("TiledBias", "outer", outer),
+            len(self.values),
+            check_size("TiledBias", "inner", inner),
+        )
+
+    @property
+    def size(self) -> int:
+        outer, block, inner = self.shape
+        return outer * block * inner
+
+    def vector(self):
+        return jnp.broadcast_to(self.values[None, :, None], self.shape).reshape(self.size)
+
+
+class JoinedBias(AbstractBias):
+    """Biases of consecutive groups of units; `None` for a group that has none."""
+
+    parts: tuple[Array | AbstractBias | None, ...]
+    sizes: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def size(self) -> int:
+        return sum(self.sizes)
+
+    def vector(self):
+        vectors = [bias_vector(part) for part in self.parts]
+        dtype = jnp.result_type(*[vector for vector in vectors if vector is not None])
+        filled = [
+            jnp.zeros(size, dtype) if vector is None else vector
+            for vector, size in zip(vectors, self.sizes, strict=True)
+        ]
+        return jnp.concatenate(filled)
+
+
+def bias_vector(bias: Array | AbstractBias | None) -> Array | None:
+    """The bias of every unit, or `None` where a layer has no bias."""
+    return bias.vector() if isinstance(bias, AbstractBias) else bias
+
+
+def join_biases(biases: list[Array | AbstractBias | None], sizes: list[int]) -> Array | AbstractBias | None:
+    """The bias of several layers side by side, without trainable zeros for those without one."""
+    if all(bias is None for bias in biases):
+        return None
+    if all(isinstance(bias, Array) for bias in biases):
+        return jnp.concatenate(biases)  # pyright: ignore[reportArgumentType,reportCallIssue]
+    return JoinedBias(tuple(biases), tuple(sizes))

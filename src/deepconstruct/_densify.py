@@ -1,0 +1,94 @@
+"""Networks of the same function in another form: dense, or in another dtype; and their patterns."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._bias import bias_vector
+from ._checks import check_dtype
+from .construction import Construction
+from .linear import Dense, as_matrix
+from .network import Layer, Network, Repeat, flat_layers
+
+
+def densify(network: Any) -> Any:
+    """The same function with every entry of every weight matrix trainable.
+
+    Args:
+        network: a `Network` or a `Construction`.
+
+    Returns:
+        The same kind, all maps `Dense`, shared weights and biases unshared; a claim is kept, since
+        adding zeros rounds nothing.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> dc.cost(dc.parity(8)).parameters, dc.cost(dc.densify(dc.parity(8))).parameters
+        (56, 118)
+    """
+    if isinstance(network, Construction):
+        return Construction(densify(network.network), network.claim)
+    dtype = network.dtype
+    return Network(tuple(_dense_part(part, dtype) for part in network.layers))
+
+
+def _dense_part(part: Layer | Repeat, dtype: np.dtype) -> Layer | Repeat:
+    if isinstance(part, Repeat):
+        dense = jax.vmap(lambda layers: tuple(_dense_layer(layer, dtype) for layer in layers))
+        return Repeat(dense(part.layers), part.times)
+    return _dense_layer(part, dtype)
+
+
+def _dense_layer(layer: Layer, dtype: np.dtype) -> Layer:
+    linear = Dense(as_matrix(layer.linear).astype(dtype))
+    return Layer(linear, bias_vector(layer.bias), layer.activation, layer.label)
+
+
+def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
+    """Where each layer's structure has weights: boolean arrays `(out_size, in_size)`, in order.
+
+    The positions are those of the structure, whatever the values there; repeated blocks are
+    unrolled. They are static, so this works inside jit.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> [int(mask.sum()) for mask in dc.sparsity_pattern(dc.parity(4))]
+        [8, 8, 2]
+    """
+    network = network.network if isinstance(network, Construction) else network
+    masks = []
+    for layer in flat_layers(network):
+        rows, cols, _ = layer.linear.entries()
+        mask = np.zeros((layer.out_size, layer.in_size), bool)
+        mask[rows, cols] = True
+        masks.append(mask)
+    return tuple(masks)
+
+
+def astype(network: Network, dtype: Any) -> Network:
+    """The network with its weights cast to another dtype of the same kind (real or complex).
+
+    Args:
+        network: a `Network`; a construction's claim is about its dtype, so build that one with
+            `dtype=` instead.
+        dtype: a floating dtype.
+
+    Raises:
+        TypeError: a construction.
+        ValueError: a dtype of the other kind, or a 64-bit one without x64.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> dc.astype(dc.parity(4).network, "float16").dtype.name
+        'float16'
+    """
+    if isinstance(network, Construction):
+        raise TypeError(
+            f"astype: the claim of {network.name} is about {network.claim.dtype}; "
+            "build the construction with dtype=..., or cast its .network"
+        )
+    kind = "complex" if jnp.issubdtype(network.dtype, jnp.complexfloating) else "real"
+    resolved = check_dtype("astype", dtype, kind=kind)
+    return jax.tree.map(lambda leaf: leaf.astype(resolved), network)

@@ -1,0 +1,127 @@
+"""Training: one pure scan, with any Optax optimizer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+from tqdm.auto import tqdm
+
+from ._checks import check_size
+from .construction import Construction
+from .network import Network
+
+_CHUNKS = 100
+
+
+class Fit(eqx.Module):
+    """What training returned.
+
+    Attributes:
+        network: the trained network.
+        loss: the loss before each step, shape `(steps,)`. A diverged run holds NaN; it isn't stopped.
+    """
+
+    network: Network
+    loss: Float[Array, "*batch steps"]
+
+
+class State(eqx.Module):
+    """A training run between two steps."""
+
+    network: Network
+    moments: Any
+    step: Array
+
+
+def fit(
+    network: Network | Construction,
+    loss: Callable[[Network, PRNGKeyArray], Array],
+    optimizer: optax.GradientTransformation,
+    *,
+    steps: int,
+    progress: bool = False,
+    key: PRNGKeyArray,
+) -> Fit:
+    """Train the free weights of a network.
+
+    Without a progress bar this is one pure `lax.scan`: it can be jitted and vmapped over networks,
+    keys, and the arrays in losses. Step `t` uses the key `fold_in(key, t)`, so a progress bar
+    changes nothing in the result. Gradients of complex weights are conjugated, as descent needs.
+
+    Args:
+        network: where to start; a construction's claim is lost.
+        loss: called as `loss(network, key)`; see `deepconstruct.losses`.
+        optimizer: any Optax gradient transformation.
+        steps: how many, at least 1.
+        progress: whether to show a progress bar, for which the run is cut into at most 100 calls of
+            one compiled chunk. Not under jit or vmap.
+        key: a PRNG key.
+
+    Returns:
+        A `Fit` with the trained network and the loss before each step.
+
+    Raises:
+        ValueError: `steps` below 1.
+
+    Example:
+        >>> import deepconstruct as dc, jax, optax
+        >>> start = dc.perturb(dc.fft(4), 0.1, key=jax.random.key(0))
+        >>> loss = dc.losses.population(dc.targets.DFT(4).matrix())
+        >>> result = dc.fit(start, loss, optax.sgd(0.01), steps=200, key=jax.random.key(1))
+        >>> bool(result.loss[-1] < 1e-3 * result.loss[0])
+        True
+    """
+    steps = check_size("fit", "steps", steps)
+    state = start(network.network if isinstance(network, Construction) else network, optimizer)
+    chunk = -(-steps // _CHUNKS) if progress else steps
+    losses = []
+    with tqdm(total=steps, disable=None if progress else True, unit="step") as bar:
+        for done in range(0, steps, chunk):
+            state, values = advance(state, loss, optimizer, key, length=chunk, stop=steps)
+            losses.append(values)
+            if progress:
+                bar.set_postfix(loss=f"{float(values[min(chunk, steps - done) - 1]):.2e}", refresh=False)
+                bar.update(min(chunk, steps - done))
+    return Fit(state.network, jnp.concatenate(losses)[:steps])
+
+
+def start(network: Network, optimizer: optax.GradientTransformation) -> State:
+    """A run before its first step."""
+    return State(network, optimizer.init(network), jnp.zeros((), jnp.int32))  # pyright: ignore[reportArgumentType]
+
+
+@eqx.filter_jit
+def advance(
+    state: State,
+    loss: Callable[[Network, PRNGKeyArray], Array],
+    optimizer: optax.GradientTransformation,
+    key: PRNGKeyArray,
+    *,
+    length: int,
+    stop: int,
+) -> tuple[State, Float[Array, " length"]]:
+    """`length` steps in one scan; those from step `stop` on do nothing."""
+
+    def take(state: State) -> tuple[State, Array]:
+        value, gradient = jax.value_and_grad(loss)(state.network, jax.random.fold_in(key, state.step))
+        # JAX's gradient of a real function of complex weights is the conjugate of the ascent.
+        gradient = jax.tree.map(jnp.conj, gradient)
+        updates, moments = optimizer.update(gradient, state.moments, state.network)  # pyright: ignore
+        network = optax.apply_updates(state.network, updates)  # pyright: ignore[reportArgumentType]
+        return State(network, moments, state.step + 1), value  # pyright: ignore[reportArgumentType]
+
+    def skip(state: State) -> tuple[State, Array]:
+        return state, jnp.full((), jnp.nan, jax.eval_shape(take, state)[1].dtype)
+
+    def step(state: State, _: None) -> tuple[State, Array]:
+        return jax.lax.cond(state.step < stop, take, skip, state)
+
+    def every_step(state: State, _: None) -> tuple[State, Array]:
+        return take(state)
+
+    # A run in one piece has no step to skip; under vmap the unused branch would be computed.
+    return jax.lax.scan(every_step if length == stop else step, state, length=length)

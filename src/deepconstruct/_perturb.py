@@ -1,0 +1,160 @@
+"""Changes that lose the claim: noise around the weights, and weights drawn anew."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from ._checks import check_choice, check_scalar, is_concrete
+from .construction import Construction
+from .linear import AbstractLinear, DirectSum, Stack
+from .network import Network, Repeat
+
+_GAINS = {"glorot": None, "he": 2.0, "lecun": 1.0}
+
+
+def perturb(
+    network: Network | Construction,
+    scale: Any,
+    *,
+    scheme: str = "glorot",
+    fans: str = "layer",
+    biases: bool = False,
+    key: PRNGKeyArray,
+) -> Network:
+    """Add Gaussian noise to the free weights of a network.
+
+    Only leaves get noise, so a structured network keeps its zeros; `densify` first to move every
+    entry. Complex weights get the noise on real and imaginary part each.
+
+    Args:
+        network: a network, or a construction (whose claim is lost).
+        scale: how strong, at least 0; may be traced, so that a sweep over scales can be vmapped.
+        scheme: the standard deviation of the noise. `"glorot"`: `scale * sqrt(2 / (fan_in +
+            fan_out))`; `"absolute"`: `scale`; `"relative"`: `scale * |w|`.
+        fans: for `"glorot"`. `"layer"`: the sizes of the layer; `"pattern"`: for each weight, the
+            weights in its row and column. It decides which basin is wider: say which you used.
+        biases: whether biases get noise too (with the fans of their layer).
+        key: a PRNG key; the same key gives the same noise.
+
+    Returns:
+        A `Network` of the same structure.
+
+    Raises:
+        ValueError: a negative scale, an unknown scheme or fans.
+
+    Source: Nye & Saxe (2018), section 2; the paper doesn't say which fans, nor whether biases.
+
+    Example:
+        >>> import deepconstruct as dc, jax
+        >>> noisy = dc.perturb(dc.parity(8), 0.2, key=jax.random.key(0))
+        >>> type(noisy).__name__, dc.cost(noisy).synapses
+        ('Network', 42)
+    """
+    check_choice("perturb", "scheme", scheme, ("glorot", "absolute", "relative"))
+    check_choice("perturb", "fans", fans, ("layer", "pattern"))
+    if is_concrete(scale):
+        check_scalar("perturb", "scale", scale)
+
+    def shift(leaf: Array, fan_std: Any, leaf_key: PRNGKeyArray) -> Array:
+        std = {"glorot": fan_std, "absolute": 1.0, "relative": jnp.abs(leaf)}[scheme]
+        return leaf + (scale * std * _normal(leaf_key, leaf)).astype(leaf.dtype)
+
+    return _change(network, fans, None, shift, shift if biases else None, key)
+
+
+def reinitialize(
+    network: Network | Construction,
+    *,
+    scheme: str = "glorot",
+    fans: str = "layer",
+    biases: bool = True,
+    key: PRNGKeyArray,
+) -> Network:
+    """Draw all free weights anew, keeping the structure: a typical start within the right pattern.
+
+    Args:
+        network: a network, or a construction (whose claim is lost).
+        scheme: variance of the normal weights: `"glorot"` `2 / (fan_in + fan_out)`, `"he"`
+            `2 / fan_in`, `"lecun"` `1 / fan_in`.
+        fans: `"layer"` or `"pattern"`, as in `perturb`.
+        biases: whether biases are set to zero; `False` keeps them.
+        key: a PRNG key.
+
+    Returns:
+        A `Network` of the same structure.
+
+    Raises:
+        ValueError: an unknown scheme or fans.
+
+    Example:
+        >>> import deepconstruct as dc, jax
+        >>> start = dc.reinitialize(dc.parity(8), key=jax.random.key(0))
+        >>> dc.cost(start).synapses
+        42
+    """
+    check_choice("reinitialize", "scheme", scheme, _GAINS)
+    check_choice("reinitialize", "fans", fans, ("layer", "pattern"))
+
+    def draw(leaf: Array, fan_std: Any, leaf_key: PRNGKeyArray) -> Array:
+        return (fan_std * _normal(leaf_key, leaf)).astype(leaf.dtype)
+
+    def clear(leaf: Array, fan_std: Any, leaf_key: PRNGKeyArray) -> Array:
+        return jnp.zeros_like(leaf)
+
+    return _change(network, fans, _GAINS[scheme], draw, clear if biases else None, key)
+
+
+def _change(
+    network: Network | Construction, fans: str, gain: float | None, weights: Any, biases: Any, key: PRNGKeyArray
+) -> Network:
+    """Apply `weights(leaf, std, key)` to the weights and `biases`, if any, to the biases."""
+    network = network.network if isinstance(network, Construction) else network
+    leaves, treedef = jax.tree.flatten(network)
+    plan = _leaf_plan(network, fans, gain)
+    changed = []
+    for leaf, (std, is_bias), leaf_key in zip(leaves, plan, jax.random.split(key, max(len(leaves), 1)), strict=False):
+        change = biases if is_bias else weights
+        changed.append(leaf if change is None else change(leaf, std, leaf_key))
+    return jax.tree.unflatten(treedef, changed)
+
+
+def _leaf_plan(network: Network, fans: str, gain: float | None) -> list[tuple[Any, bool]]:
+    """For every leaf, in order: the standard deviation that its fans give, and whether it is a bias."""
+    plan: list[tuple[Any, bool]] = []
+    for part in network.layers:
+        repeated = isinstance(part, Repeat)
+        # All copies of a repeated block have one structure, so the first tells the fans of all.
+        layers = jax.tree.map(lambda leaf: leaf[0], part.layers) if repeated else (part,)
+        for layer in layers:
+            stds = _weight_stds(layer.linear, (layer.in_size, layer.out_size), fans, gain)
+            plan += [(std, False) for std in stds]
+            bias_std = _fan_std(layer.in_size, layer.out_size, gain)
+            plan += [(bias_std, True) for _ in jax.tree.leaves(layer.bias)]
+    return plan
+
+
+def _weight_stds(linear: AbstractLinear, sizes: tuple[int, int], fans: str, gain: float | None) -> list[Any]:
+    """A standard deviation for every leaf of a map: a number, or an array of the leaf's shape."""
+    leaves = jax.tree.leaves(linear)
+    if fans == "layer":
+        return [_fan_std(*sizes, gain)] * len(leaves)
+    if isinstance(linear, DirectSum | Stack):
+        return [std for part in linear.parts for std in _weight_stds(part, sizes, fans, gain)]
+    rows, cols, values = linear.entries()
+    std = _fan_std(np.bincount(rows)[rows], np.bincount(cols)[cols], gain)
+    # A leaf holds the entries in order; a tied one has the fans of any of its copies.
+    return [std.reshape(leaf.shape) if leaf.size == values.size else float(std[0]) for leaf in leaves]
+
+
+def _normal(key: PRNGKeyArray, leaf: Array) -> Array:
+    if not jnp.iscomplexobj(leaf):
+        return jax.random.normal(key, leaf.shape, leaf.dtype)
+    # Unit variance for the real and the imaginary part each; jax.random gives 1/2 each.
+    return jax.random.normal(key, leaf.shape, leaf.dtype) * np.sqrt(2)
+
+
+def _fan_std(fan_in: Any, fan_out: Any, gain: float | None) -> Any:
+    return np.sqrt(2 / (fan_in + fan_out)) if gain is None else np.sqrt(gain / fan_in)

@@ -1,0 +1,172 @@
+"""The catalogue: every construction of the library, with the sizes at which it is tested.
+
+Whatever is listed here is run through every law of `deepconstruct.testing`, certified by the tour
+and shown in the README's table.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .combine import realify
+from .construction import Construction
+from .constructions import fft, parity, parity_bounded_depth, parity_shallow
+
+__all__ = ["ENTRIES", "Entry", "build", "get", "names"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One named construction.
+
+    Attributes:
+        name: its key.
+        summary: what it computes, in a line.
+        build: `build(size, dtype=None)` gives the construction.
+        size: the size that is shown.
+        sizes: the sizes that are tested.
+        formula: the theorem's synapse count, as text and as a function of the size (`None` where
+            no closed form holds).
+        kind: `"real"` or `"complex"` weights.
+        source: paper and place.
+    """
+
+    name: str
+    summary: str
+    build: Callable[..., Construction]
+    size: int
+    sizes: tuple[int, ...]
+    formula: tuple[str, Callable[[int], int]] | None
+    kind: str
+    source: str
+
+
+def names() -> list[str]:
+    """The names of all constructions.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> "parity" in dc.catalog.names()
+        True
+    """
+    return list(ENTRIES)
+
+
+def get(name: str) -> Entry:
+    """One entry.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in ENTRIES:
+        raise ValueError(f"catalog: no construction {name!r}; known are {', '.join(ENTRIES)}")
+    return ENTRIES[name]
+
+
+def build(name: str, size: int | None = None, *, dtype: Any = None) -> Construction:
+    """Build a construction by name, at its usual size if none is given.
+
+    Args:
+        name: one of `names()`.
+        size: the size, as its builder takes it.
+        dtype: a dtype of the entry's kind; JAX's default if `None`.
+
+    Raises:
+        ValueError: an unknown name, or a size that the builder refuses.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> dc.catalog.build("fft", 8).name
+        'dft(8)'
+    """
+    entry = get(name)
+    return entry.build(entry.size if size is None else size, dtype=dtype)
+
+
+def _log2(n: int) -> int:
+    return n.bit_length() - 1
+
+
+def _bounded_gates(n: int) -> int:
+    """Wires at depth 3 for `n = m^2`: `2^m m` literals a block, then two levels of `2^(m-1)` gates."""
+    m = round(n**0.5)
+    return n * 2**m + 2 ** (m - 1) * m * 2 ** (m - 1) + 2 ** (m - 1)
+
+
+def _entries() -> Iterator[Entry]:
+    tree, tree_sizes = ("6 n - 6", lambda n: 6 * n - 6), (2, 3, 7, 8, 16)
+    nye_saxe = "Nye & Saxe (2018), Fig. 1"
+
+    def real(name: str, summary: str, size: int, sizes: tuple, formula: Any, source: str, make: Any) -> Entry:
+        return Entry(name, summary, make, size, sizes, formula, "real", source)
+
+    yield real(
+        "parity", "parity of n bits, tree of ReLU gates", 16, (1, *tree_sizes, 37), tree, nye_saxe,
+        lambda n, dtype=None: parity(n, dtype=dtype),
+    )  # fmt: skip
+    yield real(
+        "parity_step", "parity of n bits, tree of threshold gates", 16, tree_sizes, tree, nye_saxe,
+        lambda n, dtype=None: parity(n, activation="step", dtype=dtype),
+    )  # fmt: skip
+    yield real(
+        "parity_sigmoid", "parity of n bits, calibrated sigmoids", 16, tree_sizes, tree, nye_saxe,
+        lambda n, dtype=None: parity(n, activation="sigmoid", dtype=dtype),
+    )  # fmt: skip
+    yield real(
+        "parity_unfused", "parity of n bits, the three-neuron sigmoid XOR", 16, tree_sizes, tree, nye_saxe,
+        lambda n, dtype=None: parity(n, activation="sigmoid", fused=False, readout="raw", dtype=dtype),
+    )  # fmt: skip
+    yield real(
+        "parity_signs", "product of n signs, tree of ReLU gates", 16, tree_sizes, tree, nye_saxe,
+        lambda n, dtype=None: parity(n, encoding="signs", dtype=dtype),
+    )  # fmt: skip
+    yield real(
+        "parity_tied", "parity of n bits, one shared gate a level", 16, (2, 3, 6, 16), tree, nye_saxe,
+        lambda n, dtype=None: parity(n, tied=True, dtype=dtype),
+    )  # fmt: skip
+    yield real(
+        "parity_ternary", "parity of n bits, three-input gates", 9, (3, 5, 9), None, nye_saxe,
+        lambda n, dtype=None: parity(n, arity=3, dtype=dtype),
+    )  # fmt: skip
+    yield real(
+        "parity_count", "parity of n bits by counting, one hidden layer", 16, (1, 2, 3, 7, 16),
+        ("n^2 + n", lambda n: n * n + n), "Nye & Saxe (2018), introduction",
+        lambda n, dtype=None: parity_shallow(n, dtype=dtype),
+    )  # fmt: skip
+    yield real(
+        "parity_dnf", "parity of n bits as a disjunctive normal form", 8, (1, 2, 3, 7),
+        ("(n + 1) 2^(n-1)", lambda n: (n + 1) * 2 ** (n - 1)), "Nye & Saxe (2018), introduction",
+        lambda n, dtype=None: parity_shallow(n, kind="dnf", dtype=dtype),
+    )  # fmt: skip
+    yield real(
+        "parity_bounded_depth", "parity of n bits, AND/OR gates in depth 3", 16, (4, 5, 9),
+        ("n 2^m + m 4^(m-1) + 2^(m-1), m = sqrt n", _bounded_gates), "Ruderman's slides",
+        lambda n, dtype=None: parity_bounded_depth(n, 3, dtype=dtype),
+    )  # fmt: skip
+
+    fft_source, fft_sizes = "Cooley & Tukey (1965); Nye & Saxe (2018), Fig. 2", (1, 2, 4, 16)
+    butterflies = ("2 n log2 n", lambda n: 2 * n * _log2(n))
+    yield Entry(
+        "fft", "discrete Fourier transform", lambda n, dtype=None: fft(n, dtype=dtype),
+        64, fft_sizes, butterflies, "complex", fft_source,
+    )  # fmt: skip
+    yield Entry(
+        "ifft_ortho", "inverse transform, unitary stages",
+        lambda n, dtype=None: fft(n, inverse=True, norm="ortho", dtype=dtype),
+        64, fft_sizes, butterflies, "complex", fft_source,
+    )  # fmt: skip
+    yield real(
+        "fft_real", "discrete Fourier transform of (Re, Im)", 64, (2, 4, 16),
+        ("6 n log2 n - 6 n + 8", lambda n: 6 * n * _log2(n) - 6 * n + 8), fft_source, _real_fft,
+    )  # fmt: skip
+
+
+def _real_fft(n: int, dtype: Any = None) -> Construction:
+    wide = None if dtype is None else np.result_type(dtype, np.complex64)
+    return realify(fft(n, dtype=wide))
+
+
+ENTRIES = MappingProxyType({entry.name: entry for entry in _entries()})

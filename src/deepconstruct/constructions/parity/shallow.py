@@ -1,0 +1,116 @@
+"""Parity in one hidden layer: by counting, or as a disjunctive normal form."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..._arithmetic.rounding import gamma, unit_roundoff
+from ..._checks import check_choice, check_dtype, check_size
+from ...activations import AbstractActivation, Identity, ReLU, Step, resolve
+from ...construction import Claim, Construction
+from ...domains import Bits
+from ...linear import Dense
+from ...network import Label, Layer, Network
+from ...targets import Parity
+from .gate import parity_gate
+
+_ACTIVATIONS = {"relu": ReLU(), "step": Step()}
+_LARGEST_DNF = 20
+
+
+def parity_shallow(
+    n: int, *, kind: str = "count", activation: str | AbstractActivation = "relu", dtype: Any = None
+) -> Construction:
+    """The parity of `n` bits in one hidden layer.
+
+    Args:
+        n: the number of bits, at least 1.
+        kind: `"count"`: `n` units on the sum of the bits, one threshold each; `"dnf"`: one AND
+            unit for each of the `2^(n-1)` odd inputs, whose outputs are added.
+        activation: `"relu"` or `"step"`.
+        dtype: a real floating dtype; JAX's default if `None`.
+
+    Returns:
+        A construction `(*batch, n) -> (*batch, 1)`.
+
+    Raises:
+        ValueError: `n` below 1; more than 20 bits for `"dnf"` (it would have `2^(n-1)` units); an
+            `n` at which partial sums of `"count"` with ReLU units no longer fit the dtype (5792 in
+            float32: use step units, float64 or the tree); unknown names.
+        TypeError: `n` isn't an integer.
+
+    *Exactness*: exact on all `2^n` inputs, bit for bit, in any order of summation.
+
+    *Cost*: `"count"`: depth 1, `n` neurons, `n^2 + n` synapses. `"dnf"`: depth 1, `2^(n-1)`
+    neurons, `(n + 1) 2^(n-1)` synapses.
+
+    *Source*: Nye & Saxe (2018), introduction, say that a shallow network needs `O(2^n)` neurons;
+    that holds for AND/OR units, or bounded fan-in or weights. With threshold or ReLU units that
+    count, half as many neurons as in the tree do.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> dc.parity_shallow(3)([[1, 1, 1], [1, 0, 1]]).tolist()
+        [[1.0], [0.0]]
+    """
+    n = check_size("parity_shallow", "n", n)
+    check_choice("parity_shallow", "kind", kind, ("count", "dnf"))
+    act = resolve("parity_shallow", activation, _ACTIVATIONS)
+    resolved = check_dtype("parity_shallow", dtype)
+    hidden, readout = _count(n, act, resolved) if kind == "count" else _dnf(n, act, resolved)
+    weights, biases = hidden
+    layers = (
+        Layer(
+            Dense(jnp.asarray(weights, resolved)),
+            jnp.asarray(biases, resolved),
+            act,
+            Label("threshold" if kind == "count" else "and"),
+        ),
+        Layer(Dense(jnp.asarray(readout, resolved)), None, Identity(), Label("readout")),
+    )
+    return Construction(Network(layers), _claim(n, kind, act, resolved))
+
+
+def _count(n: int, activation: AbstractActivation, dtype: np.dtype) -> tuple[tuple, np.ndarray]:
+    gate = parity_gate(n, activation, "raw", fused=True)
+    if isinstance(activation, ReLU):
+        # All positive terms may be added first, so their sum at s = n has to be a float.
+        heights = np.maximum(n - gate.thresholds, 0)
+        largest = float(np.sum(heights * np.maximum(gate.weights, 0)))
+        if largest >= 2.0 ** (np.finfo(dtype).nmant + 1):
+            ways = "step units, the tree dc.parity"
+            ways += "" if dtype == np.float64 else ", or dtype='float64'"
+            raise ValueError(
+                f"parity_shallow: partial sums reach {largest:.3g} at n={n}, too much for {dtype.name}; use {ways}"
+            )
+    return (np.ones((n, n)), -gate.thresholds), gate.weights[None]
+
+
+def _dnf(n: int, activation: AbstractActivation, dtype: np.dtype) -> tuple[tuple, np.ndarray]:
+    if n > _LARGEST_DNF:
+        raise ValueError(f"parity_shallow: kind='dnf' has 2^(n-1) units, so n must be at most {_LARGEST_DNF}; got {n}")
+    table = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    odd = table[table.sum(axis=1) % 2 == 1]
+    slack = 1.0 if isinstance(activation, ReLU) else 0.5
+    return (2.0 * odd - 1, slack - odd.sum(axis=1)), np.ones((1, len(odd)))
+
+
+def _claim(n: int, kind: str, activation: AbstractActivation, dtype: np.dtype) -> Claim:
+    u = unit_roundoff(dtype)
+    radius, gain, rounding = 1 / (2 * n) - 4 * n * u, 0.0, 0.0
+    if isinstance(activation, ReLU):
+        # Within 1/n of a vertex only its own unit, or those of its n neighbours, are active.
+        radius, gain = (1.0, float(n)) if kind == "count" else (1 / n, float(n * n))
+        units, tallest = (n, 2.0 * n) if kind == "count" else (2 ** (n - 1), 3.0)
+        rounding = 2 * units * tallest * (gamma(2 * n + 4, u) + gamma(units + 2, u))
+    return Claim(
+        target=Parity(n),
+        domain=Bits(n),
+        codomain=Bits(1),
+        radius=max(radius, 0.0),
+        gain=gain,
+        rounding=rounding,
+        dtype=dtype.name,
+        source="Nye & Saxe (2018), introduction",
+    )

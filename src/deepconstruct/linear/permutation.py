@@ -1,0 +1,76 @@
+"""Maps without parameters: a permutation and the identity."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .._checks import check_size
+from .._static import StaticArray
+from .operator import AbstractLinear
+
+
+class Permutation(AbstractLinear):
+    """`y[i] = x[indices[i]]`. No leaves; its ones count as synapses, not as parameters.
+
+    Example:
+        >>> import deepconstruct as dc, jax.numpy as jnp
+        >>> dc.linear.Permutation([2, 0, 1])(jnp.array([10.0, 20.0, 30.0])).tolist()
+        [30.0, 10.0, 20.0]
+    """
+
+    indices: StaticArray = eqx.field(static=True)
+
+    def __init__(self, indices: Any):
+        self.indices = check_permutation("Permutation", indices, len(indices))
+
+    @property
+    def in_size(self) -> int:
+        return len(self.indices.array)
+
+    @property
+    def out_size(self) -> int:
+        return len(self.indices.array)
+
+    def apply(self, x):
+        return x[:, self.indices.array, :]
+
+    def entries(self):
+        return np.arange(self.out_size), self.indices.array, _ones(self.out_size)
+
+
+class Identity(AbstractLinear):
+    """`y = x` on `size` features. No leaves."""
+
+    size: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        check_size("Identity", "size", self.size)
+
+    @property
+    def in_size(self) -> int:
+        return self.size
+
+    @property
+    def out_size(self) -> int:
+        return self.size
+
+    def apply(self, x):
+        return x
+
+    def entries(self):
+        return np.arange(self.size), np.arange(self.size), _ones(self.size)
+
+
+def check_permutation(owner: str, indices: Any, size: int) -> StaticArray:
+    """Return `indices` as a static array if they are a permutation of `range(size)`."""
+    indices = np.asarray(indices)
+    if indices.ndim != 1 or not np.array_equal(np.sort(indices), np.arange(size)):
+        raise ValueError(f"{owner}: expected a permutation of 0..{size - 1}; got {indices}")
+    return StaticArray(indices.astype(np.int32))
+
+
+def _ones(size: int):
+    # Eight-bit ones take on whatever dtype they meet.
+    return jnp.ones(size, jnp.int8)

@@ -1,0 +1,155 @@
+"""Questions about linear maps, and maps made from them: all follow from `entries`."""
+
+from functools import singledispatch
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Inexact
+
+from .._checks import is_concrete
+from .blocks import BlockDiagonal, Kronecker
+from .dense import Dense
+from .operator import HIGHEST, AbstractLinear
+from .permutation import Identity
+from .sparse import Sparse
+from .sums import DirectSum, Stack
+
+
+def as_matrix(linear: AbstractLinear) -> Inexact[Array, "out in"]:
+    """The dense matrix of a map.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> dc.linear.as_matrix(dc.linear.Permutation([1, 0])).tolist()
+        [[0, 1], [1, 0]]
+    """
+    if isinstance(linear, Dense):
+        return linear.weight
+    rows, cols, values = linear.entries()
+    return jnp.zeros((linear.out_size, linear.in_size), values.dtype).at[rows, cols].set(values)
+
+
+def product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLinear:
+    """The map `outer ∘ inner`, with as much structure as both share.
+
+    Aligned block-diagonal, Kronecker and direct-sum factors keep their class; a dense factor makes
+    a dense product; everything else becomes sparse.
+
+    Raises:
+        ValueError: `outer.in_size` differs from `inner.out_size`.
+    """
+    if outer.in_size != inner.out_size:
+        raise ValueError(f"product: outer takes {outer.in_size} features but inner gives {inner.out_size}")
+    if isinstance(inner, Identity):
+        return outer
+    return _product(outer, inner)
+
+
+@singledispatch
+def _product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLinear:
+    if isinstance(inner, Dense):
+        return _dense_product(outer, inner)
+    return _sparse_product(outer, inner)
+
+
+@_product.register
+def _(outer: Identity, inner):
+    return inner
+
+
+@_product.register
+def _(outer: Dense, inner):
+    return _dense_product(outer, inner)
+
+
+@_product.register
+def _(outer: BlockDiagonal, inner):
+    aligned = isinstance(inner, BlockDiagonal) and outer.shape[::3] == inner.shape[::3]
+    if aligned and outer.shape[2] == inner.shape[1]:
+        blocks = jnp.einsum("pabq,pbcq->pacq", outer.blocks, inner.blocks, precision=HIGHEST)
+        return BlockDiagonal(blocks)
+    return _dense_product(outer, inner) if isinstance(inner, Dense) else _sparse_product(outer, inner)
+
+
+@_product.register
+def _(outer: Kronecker, inner):
+    aligned = isinstance(inner, Kronecker) and outer.shape[::3] == inner.shape[::3]
+    if aligned and outer.shape[2] == inner.shape[1]:
+        matrix = jnp.matmul(outer.matrix, inner.matrix, precision=HIGHEST)
+        return Kronecker(matrix, outer=outer.shape[0], inner=outer.shape[3])
+    return _dense_product(outer, inner) if isinstance(inner, Dense) else _sparse_product(outer, inner)
+
+
+@_product.register
+def _(outer: DirectSum, inner):
+    aligned = isinstance(inner, DirectSum) and len(inner.parts) == len(outer.parts)
+    if aligned and all(a.in_size == b.out_size for a, b in zip(outer.parts, inner.parts, strict=True)):
+        return DirectSum(tuple(product(a, b) for a, b in zip(outer.parts, inner.parts, strict=True)))
+    return _dense_product(outer, inner) if isinstance(inner, Dense) else _sparse_product(outer, inner)
+
+
+@_product.register
+def _(outer: Stack, inner):
+    return Stack(tuple(product(part, inner) for part in outer.parts))
+
+
+def _dense_product(outer: AbstractLinear, inner: AbstractLinear) -> Dense:
+    return Dense(jnp.matmul(as_matrix(outer), as_matrix(inner), precision=HIGHEST))
+
+
+def _sparse_product(outer: AbstractLinear, inner: AbstractLinear) -> Sparse:
+    rows_a, cols_a, values_a = outer.entries()
+    rows_b, cols_b, values_b = inner.entries()
+    left, right = _matches(cols_a, rows_b)
+    flat = rows_a[left].astype(np.int64) * inner.in_size + cols_b[right]
+    positions, segment = np.unique(flat, return_inverse=True)
+    values = jax.ops.segment_sum(values_a[left] * values_b[right], segment, num_segments=len(positions))
+    rows, cols = np.divmod(positions, inner.in_size)
+    return Sparse(rows, cols, values, (outer.out_size, inner.in_size))
+
+
+def _matches(left_keys: np.ndarray, right_keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of indices with `left_keys[i] == right_keys[j]`."""
+    order = np.argsort(right_keys, kind="stable")
+    ordered = right_keys[order]
+    first = np.searchsorted(ordered, left_keys, "left")
+    counts = np.searchsorted(ordered, left_keys, "right") - first
+    left = np.repeat(np.arange(len(left_keys)), counts)
+    offsets = np.arange(len(left)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return left, order[np.repeat(first, counts) + offsets]
+
+
+def realified(linear: AbstractLinear) -> AbstractLinear:
+    """The real map on stacked `(Re x, Im x)`: `[[Re W, -Im W], [Im W, Re W]]` without its zeros.
+
+    Which parts are zero decides the structure, so the weights must be concrete.
+    """
+    rows, cols, values = linear.entries()
+    if not jnp.iscomplexobj(values):
+        return DirectSum((linear, linear))
+    weights = np.asarray(values)
+    n_out, n_in = linear.out_size, linear.in_size
+    quarters = [
+        (rows, cols, np.real(weights)),
+        (rows, cols + n_in, -np.imag(weights)),
+        (rows + n_out, cols, np.imag(weights)),
+        (rows + n_out, cols + n_in, np.real(weights)),
+    ]
+    rows, cols, weights = (np.concatenate(part) for part in zip(*quarters, strict=True))
+    kept = weights != 0
+    return Sparse(rows[kept], cols[kept], jnp.asarray(weights[kept]), (2 * n_out, 2 * n_in))
+
+
+def concrete_entries(linear: AbstractLinear) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entries as NumPy arrays without the zeros.
+
+    Raises:
+        TypeError: the weights are being traced, so that nobody can say which are zero.
+    """
+    rows, cols, values = linear.entries()
+    if not is_concrete(values):
+        raise TypeError("the weights are being traced, so their zeros can't be counted; ask outside jit, vmap and grad")
+    weights = np.asarray(values)
+    kept = weights != 0
+    return rows[kept], cols[kept], weights[kept]

@@ -1,0 +1,33 @@
+"""The interface of losses, and their sum."""
+
+import abc
+
+import equinox as eqx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..network import Network
+
+
+class AbstractLoss(eqx.Module):
+    """A number that says how far a network is from what it should compute."""
+
+    @abc.abstractmethod
+    def __call__(self, network: Network, key: PRNGKeyArray) -> Float[Array, ""]:
+        """Evaluate; `key` draws whatever is random."""
+
+    def __add__(self, other: "AbstractLoss") -> "Sum":
+        if not isinstance(other, AbstractLoss):
+            return NotImplemented
+        return Sum((self, other))
+
+
+class Sum(AbstractLoss):
+    """The sum of several losses, each with the same key."""
+
+    terms: tuple[AbstractLoss, ...]
+
+    def __call__(self, network, key):
+        total = self.terms[0](network, key)
+        for term in self.terms[1:]:
+            total = total + term(network, key)
+        return total

@@ -1,0 +1,63 @@
+"""The exact expected error of a linear network."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Inexact
+
+from .base import AbstractLoss
+
+
+class Population(AbstractLoss):
+    """See `population`."""
+
+    inputs: Inexact[Array, "in columns"]
+    outputs: Inexact[Array, "out columns"]
+
+    def __call__(self, network, key):
+        got = network(self.inputs, axis=0)
+        return jnp.sum(jnp.abs(got - self.outputs) ** 2 if jnp.iscomplexobj(got) else (got - self.outputs) ** 2)
+
+
+def population(matrix: Any, *, covariance: Any = None) -> Population:
+    """The expected squared error of a linear network over all inputs: infinite training data.
+
+    For inputs of mean 0 and covariance `S = C C^H` the expectation is `|(W - F) C|_F^2`, so that
+    it costs one pass of `n` vectors. It is the sum over outputs; divide by `n` for a mean.
+
+    Args:
+        matrix: the matrix `F` to be computed, shape `(out, in)`.
+        covariance: shape `(in, in)`, Hermitian and positive definite; white inputs by default.
+
+    Returns:
+        A loss whose value needs no random numbers (the key isn't used).
+
+    Raises:
+        ValueError: shapes that don't fit, or a covariance that isn't positive definite.
+
+    Source: Nye & Saxe (2018), section 3.
+
+    Example:
+        >>> import deepconstruct as dc, jax, numpy as np
+        >>> loss = dc.losses.population(np.fft.fft(np.eye(4)))
+        >>> float(loss(dc.fft(4).network, jax.random.key(0)))
+        0.0
+    """
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or not np.all(np.isfinite(matrix)):
+        raise ValueError(f"population: matrix must be finite of shape (out, in); got shape {matrix.shape}")
+    # Targets give extended precision, which JAX doesn't know.
+    matrix = matrix.astype(np.complex128 if np.iscomplexobj(matrix) else np.float64)
+    size = matrix.shape[1]
+    factor = np.eye(size) if covariance is None else _cholesky(np.asarray(covariance), size)
+    return Population(jnp.asarray(factor), jnp.asarray(matrix @ factor))
+
+
+def _cholesky(covariance: np.ndarray, size: int) -> np.ndarray:
+    if covariance.shape != (size, size):
+        raise ValueError(f"population: covariance must have shape ({size}, {size}); got {covariance.shape}")
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        raise ValueError("population: covariance must be Hermitian and positive definite") from None
