@@ -189,42 +189,37 @@ def excess(construction: Construction, x: np.ndarray, moved: np.ndarray | None =
     return float(np.max(np.linalg.norm(over.astype(np.float64), axis=-1) - budget))
 
 
-def _given(build: Build, dtype: str, check: Callable[[Construction, Any], None], extra: Any = None) -> None:
-    construction = build(dtype)
-    strategy = inputs(construction) if extra is None else st.tuples(inputs(construction), extra(construction))
-
-    @hypothesis.given(strategy)
-    def run(drawn: Any) -> None:
-        check(construction, drawn)
-
-    run()
+def _given(construction: Construction, check: Callable[[Any], None], extra: Any = None) -> None:
+    """Run `check` on drawn inputs, with what `extra` draws beside them."""
+    drawn = inputs(construction) if extra is None else st.tuples(inputs(construction), extra)
+    hypothesis.given(drawn)(check)()
 
 
 def within_claim(build: Build, dtype: str) -> None:
     """On points of the domain the error is within the claim."""
+    construction = build(dtype)
 
-    def check(construction: Construction, x: np.ndarray) -> None:
+    def check(x: np.ndarray) -> None:
         over = excess(construction, x)
         assert over <= 0, f"{construction.name}: exceeds its claim by {over:.3g} at {x}"
 
-    _given(build, dtype, check)
+    _given(construction, check)
 
 
 def within_claim_when_moved(build: Build, dtype: str) -> None:
     """Inputs off the domain by up to the radius err by at most `error + gain delta + rounding`."""
+    construction = build(dtype)
+    directions = hnp.arrays(np.float64, (4, construction.in_size), elements=_floats(-1.0, 1.0))
+    scales = st.sampled_from([2.0**-k for k in (0, 0, 1, 2, 4, 8, 16, 30)])
 
-    def directions(construction: Construction) -> Any:
-        parts = hnp.arrays(np.float64, (4, construction.in_size), elements=_floats(-1.0, 1.0))
-        return st.tuples(parts, st.sampled_from([2.0**-k for k in (0, 0, 1, 2, 4, 8, 16, 30)]))
-
-    def check(construction: Construction, drawn: Any) -> None:
+    def check(drawn: Any) -> None:
         x, (direction, scale) = drawn
         radius = min(construction.claim.radius, _FAR) * (1 - 2.0**-10)
         moved = (x + scale * radius * direction).astype(dtype_of(construction, x))
         over = excess(construction, x, moved)
         assert over <= 0, f"{construction.name}: exceeds its claim by {over:.3g} at {moved}"
 
-    _given(build, dtype, check, directions)
+    _given(construction, check, st.tuples(directions, scales))
 
 
 def dtype_of(construction: Construction, x: np.ndarray) -> np.dtype:
@@ -233,17 +228,19 @@ def dtype_of(construction: Construction, x: np.ndarray) -> np.dtype:
 
 
 def jit_equals_eager(build: Build, dtype: str) -> None:
-    """Compiled, eager and vmapped calls agree up to twice the claimed error."""
+    """Compiled, eager, vmapped and features-first calls agree up to twice the claimed error."""
+    construction = build(dtype)
+    network, error = construction.network, construction.claim.error
+    others = (jax.jit(network), jax.jit(jax.vmap(network)), jax.jit(lambda x: network(x.T, axis=0).T))
 
-    def check(construction: Construction, x: np.ndarray) -> None:
-        network = construction.network
+    def check(x: np.ndarray) -> None:
         eager = np.asarray(network(x))
-        size = np.linalg.norm(np.asarray(reference(construction.claim, x), np.complex128), axis=-1, keepdims=True)
-        allowed = 2 * (construction.claim.error.absolute + construction.claim.error.relative * size)
-        for other in (jax.jit(network)(x), jax.vmap(network)(jnp.asarray(x)), network(x.T, axis=0).T):
-            assert np.all(np.abs(np.asarray(other) - eager) <= allowed), f"{construction.name}: calls disagree at {x}"
+        size = np.linalg.norm(reference(construction.claim, x).astype(np.complex128), axis=-1, keepdims=True)
+        allowed = 2 * (error.absolute + error.relative * size)
+        for other in others:
+            assert np.all(np.abs(np.asarray(other(x)) - eager) <= allowed), f"{construction.name}: differ at {x}"
 
-    _given(build, dtype, check)
+    _given(construction, check)
 
 
 def one_trace(build: Build, dtype: str) -> None:
@@ -298,13 +295,14 @@ def file_keeps_everything(build: Build, dtype: str) -> None:
 
 def gradients_are_finite(build: Build, dtype: str) -> None:
     """The gradient of the squared output is finite on the domain."""
+    construction = build(dtype)
+    gradient = jax.jit(jax.grad(lambda network, x: jnp.sum(jnp.abs(network(x)) ** 2)))
 
-    def check(construction: Construction, x: np.ndarray) -> None:
-        gradient = jax.grad(lambda network: jnp.sum(jnp.abs(network(x)) ** 2))(construction.network)
-        for leaf in jax.tree.leaves(gradient):
+    def check(x: np.ndarray) -> None:
+        for leaf in jax.tree.leaves(gradient(construction.network, x)):
             assert bool(jnp.all(jnp.isfinite(leaf))), f"{construction.name}: gradient isn't finite at {x}"
 
-    _given(build, dtype, check)
+    _given(construction, check)
 
 
 LAWS: dict[str, Callable[[Build, str], None]] = {
