@@ -78,10 +78,11 @@ def fit(
     steps = check_size("fit", "steps", steps)
     state = start(network.network if isinstance(network, Construction) else network, optimizer)
     chunk = -(-steps // _CHUNKS) if progress else steps
+    stop = None if steps % chunk == 0 else steps
     losses = []
     with tqdm(total=steps, disable=None if progress else True, unit="step") as bar:
         for done in range(0, steps, chunk):
-            state, values = advance(state, loss, optimizer, key, length=chunk, stop=steps)
+            state, values = advance(state, loss, optimizer, key, length=chunk, stop=stop)
             losses.append(values)
             if progress:
                 bar.set_postfix(loss=f"{float(values[min(chunk, steps - done) - 1]):.2e}", refresh=False)
@@ -102,9 +103,9 @@ def advance(
     key: PRNGKeyArray,
     *,
     length: int,
-    stop: int,
+    stop: int | None = None,
 ) -> tuple[State, Float[Array, " length"]]:
-    """`length` steps in one scan; those from step `stop` on do nothing."""
+    """`length` steps in one scan; those from step `stop` on, if any, do nothing."""
 
     def take(state: State) -> tuple[State, Array]:
         value, gradient = jax.value_and_grad(loss)(state.network, jax.random.fold_in(key, state.step))
@@ -118,10 +119,7 @@ def advance(
         return state, jnp.full((), jnp.nan, jax.eval_shape(take, state)[1].dtype)
 
     def step(state: State, _: None) -> tuple[State, Array]:
-        return jax.lax.cond(state.step < stop, take, skip, state)
+        # Under vmap both branches would be computed, so none is made where no step is skipped.
+        return take(state) if stop is None else jax.lax.cond(state.step < stop, take, skip, state)
 
-    def every_step(state: State, _: None) -> tuple[State, Array]:
-        return take(state)
-
-    # A run in one piece has no step to skip; under vmap the unused branch would be computed.
-    return jax.lax.scan(every_step if length == stop else step, state, length=length)
+    return jax.lax.scan(step, state, length=length)

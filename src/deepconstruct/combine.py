@@ -194,8 +194,9 @@ def realify(part: Part) -> Part:
     network = part if isinstance(part, Network) else part.network
     if not all(layer.is_linear for layer in block_layers(network)):
         raise ValueError("realify: every layer must be linear; this network has other activations")
-    real: Any = Network(realify_layers(network))
-    return real if isinstance(part, Network) else Construction(real, _real_claim(part.claim, real))
+    real = Network(realify_layers(network))
+    result: Any = Construction(real, _real_claim(part.claim, real)) if isinstance(part, Construction) else real
+    return result
 
 
 def _real_claim(claim: Claim, real: Network) -> Claim:

@@ -1,0 +1,190 @@
+"""The tour: exact networks are built, certified, run on real input, damaged and retrained."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from . import catalog
+from ._analysis.cost import cost
+from ._certify import certify
+from .constructions import fft, parity
+from .experiments import Basin, parity_basin
+
+try:
+    from . import plot
+except ImportError:
+    plot = None
+
+# Bits a network of the file check takes at once; longer files are cut into rows of that many.
+_ROW = 2**16
+
+
+def tour(out: Path | None, file: Path | None, say: Callable[[str], Any] = print) -> bool:
+    """Run all parts, writing tables and figures to `out` if given; whether every certificate holds."""
+    say(f"deepconstruct tour, on {jax.devices()[0].device_kind} ({jax.default_backend()})\n")
+    table = catalogue_table(say)
+    file_parity = check_file(file, say)
+    sunspots = check_sunspots(say)
+    basins = small_basin(say)
+    if out is not None:
+        _write(out, table, file_parity, sunspots, basins, say)
+    failed = [row["name"] for row in table if row["verdict"] != "proved" or not row["formula_holds"]]
+    if failed:
+        say(f"FAILED: no proof, or another cost than the theorem's: {', '.join(failed)}")
+    if not file_parity["agree"] or not sunspots["agree"]:
+        say("FAILED: a network disagrees with the plain computation")
+    return not failed and file_parity["agree"] and sunspots["agree"]
+
+
+def catalogue_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """Build, count and certify every construction of the catalogue."""
+    say("1. Every construction of the catalogue, built and certified\n")
+    heads = f"{'name':21} {'what':47} {'exact on':30} {'depth':>5} {'neurons':>7} {'synapses':>8} {'theorem':>8}  "
+    say(heads + "certificate" + " " * 42 + "time")
+    rows = []
+    for name, entry in catalog.ENTRIES.items():
+        began = time.perf_counter()
+        construction = entry.build(entry.size)
+        proof, size = certify(construction), cost(construction)
+        expected = entry.formula[1](entry.size) if entry.formula else None
+        domain = construction.claim.domain
+        row = {
+            "name": name,
+            "size": entry.size,
+            "computes": entry.summary,
+            "domain": repr(domain),
+            **dataclasses.asdict(size),
+            "theorem": entry.formula[0] if entry.formula else None,
+            "theorem_synapses": expected,
+            "formula_holds": expected is None or expected == size.synapses,
+            "claim": str(construction.claim.error),
+            **dataclasses.asdict(proof) | {"name": name},
+            "seconds": time.perf_counter() - began,
+        }
+        rows.append(row)
+        shown = "" if expected is None else expected
+        say(
+            f"{name:21} {entry.summary:47} {row['domain']:30} {size.depth:5} {size.neurons:7} {size.synapses:8} "
+            f"{shown:>8}  {proof!s:53}{row['seconds']:5.2f} s"
+        )
+    return rows
+
+
+def check_file(file: Path | None, say: Callable[[str], Any]) -> dict[str, Any]:
+    """The parity of a file's bits by networks, and by a plain count."""
+    if file is None:
+        name, data = "the Gettysburg Address", _record("gettysburg.txt").encode()
+    else:
+        name, data = str(file), file.read_bytes()
+    counted = int.from_bytes(data, "big").bit_count() % 2
+    computed = network_parity(np.unpackbits(np.frombuffer(data, np.uint8)))
+    say(f"\n2. The parity of {name}: {len(data):,} bytes, {8 * len(data):,} bits")
+    say(f"   network: {computed}   plain count: {counted}   {'agree' if computed == counted else 'DISAGREE'}")
+    return {"file": name, "bits": 8 * len(data), "network": computed, "count": counted, "agree": computed == counted}
+
+
+def network_parity(bits: np.ndarray) -> int:
+    """The parity of any number of bits by exact networks: rows first, then the rows' parities."""
+    while len(bits) > 1:
+        width = min(_ROW, 1 << (len(bits) - 1).bit_length())
+        # Zeros fill the last row: they don't change its parity.
+        rows = np.zeros((-(-len(bits) // width), width), np.uint8)
+        rows.ravel()[: len(bits)] = bits
+        network = jax.jit(parity(width).network)
+        bits = np.concatenate(
+            [np.asarray(network(rows[i : i + 64])).astype(np.uint8)[:, 0] for i in range(0, len(rows), 64)]
+        )
+    return int(bits[0]) if len(bits) else 0
+
+
+def check_sunspots(say: Callable[[str], Any]) -> dict[str, Any]:
+    """The spectrum of 256 years of sunspot numbers by the FFT network, against `numpy.fft`."""
+    years, values = np.loadtxt(_record("sunspots.csv").splitlines()[3:], delimiter=",", unpack=True)
+    construction = fft(256)
+    got = np.asarray(construction(values - values.mean()))
+    wanted = np.fft.fft(values - values.mean())
+    error = float(np.linalg.norm(got - wanted) / np.linalg.norm(wanted))
+    allowed = construction.claim.error.relative
+    power = np.abs(got[:129]) ** 2
+    period = len(values) / int(np.argmax(power))
+    agree = error <= allowed
+    say(f"\n3. Sunspot numbers, {int(years[0])} to {int(years[-1])}, through the FFT of 256 points")
+    say(f"   strongest period: {period:.1f} years")
+    verdict = "agree" if agree else "DISAGREE"
+    say(f"   difference from numpy.fft: {error:.1e} relative, at most {allowed:.1e} claimed: {verdict}")
+    return {
+        "years": years.tolist(),
+        "values": values.tolist(),
+        "power": power.tolist(),
+        "period": period,
+        "error": error,
+        "claimed": allowed,
+        "agree": agree,
+    }
+
+
+def small_basin(say: Callable[[str], Any]) -> list[Basin]:
+    """Perturb and retrain the parity tree of 16 bits, dense and structured."""
+    say("\n4. Parity of 16 bits, three-neuron sigmoid XORs, perturbed and retrained (2,000 steps of Adam)\n")
+    basins = [parity_basin(kind=kind, key=jax.random.key(0)) for kind in ("dense", "structured")]
+    say(f"   {'noise':>5}  {'dense: untrained, trained test error':44}  structured: untrained, trained test error")
+    for i, scale in enumerate(basins[0].scales):
+        cells = []
+        for basin in basins:
+            runs = zip(basin.untrained[i], basin.trained[i], strict=True)
+            cells.append("  ".join(f"{before:.0e} > {after:.0e}" for before, after in runs))
+        say(f"   {scale:5.2f}  {cells[0]:44}  {cells[1]}")
+    say("   0.25 is chance. Noise on weights only, scaled by layer fans; a home run has error below 0.01.")
+    for basin in basins:
+        share = "  ".join(f"{value:.2f}" for value in basin.success())
+        say(f"   share of runs that came home, {basin.kind:10}: {share}")
+    return basins
+
+
+def _record(name: str) -> str:
+    return resources.files("deepconstruct").joinpath("_records", name).read_text(encoding="utf-8")
+
+
+def _write(
+    out: Path, table: list, file_parity: dict, sunspots: dict, basins: list[Basin], say: Callable[[str], Any]
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    tables = {
+        "catalogue": table,
+        "file": file_parity,
+        "sunspots": sunspots,
+        "basin": [dataclasses.asdict(basin) | {"success": basin.success()} for basin in basins],
+    }
+    for name, content in tables.items():
+        (out / f"{name}.json").write_text(json.dumps(content, indent=1, default=_plain) + "\n")
+    written = [f"{name}.json" for name in tables]
+    if plot is None:
+        say("\nNo figures: they need matplotlib (pip install 'deepconstruct[plot]')")
+    else:
+        figures = {
+            "parity": plot.network(parity(16)),
+            "sunspots": plot.spectrum(
+                sunspots["years"], sunspots["values"], np.asarray(sunspots["power"]), peak=sunspots["period"]
+            ),
+            "basin": plot.basin(basins),
+        }
+        for name, figure in figures.items():
+            figure.savefig(out / f"{name}.png", dpi=150)
+        written += [f"{name}.png" for name in figures]
+    say(f"\nWritten to {out}: {', '.join(written)}")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON doesn't know: arrays, and complex numbers as pairs."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    raise TypeError(f"can't write {type(value).__name__} as JSON")
