@@ -80,15 +80,23 @@ def _places(net: Network) -> list[np.ndarray]:
     places = [(np.arange(width) + 0.5) / width for width in widths]
     if any(layer.label is not None and layer.label.strided for layer in layers):
         for depth in range(len(layers) - 1, -1, -1):
-            places[depth] = _below(layers[depth], places[depth + 1])
+            gates = _gates(layers[depth - 1]) if depth else np.arange(net.in_size)
+            places[depth] = _below(layers[depth], places[depth + 1], gates)
     return places
 
 
-def _below(layer: Layer, above: np.ndarray) -> np.ndarray:
+def _gates(layer: Layer) -> np.ndarray:
+    if layer.label is None or layer.out_size % layer.label.group:
+        return np.arange(layer.out_size)
+    return np.array([layer.label.gate(unit, layer.out_size) for unit in range(layer.out_size)])
+
+
+def _below(layer: Layer, above: np.ndarray, gates: np.ndarray) -> np.ndarray:
+    """Places by the mean of what a unit feeds; ties keep the units of one gate together."""
     rows, cols, _ = concrete_entries(layer.linear)
     fed = np.bincount(cols, minlength=layer.in_size)
     means = np.bincount(cols, above[rows], layer.in_size) / np.maximum(fed, 1)
-    ranks = np.argsort(np.argsort(np.round(means, 9), kind="stable"))
+    ranks = np.argsort(np.lexsort((gates, np.round(means, 9))))
     return (ranks + 0.5) / layer.in_size
 
 
