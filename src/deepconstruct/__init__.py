@@ -1,6 +1,7 @@
 """Constructive neural networks: weights that are written down, and claims that can be checked."""
 
 import importlib as _importlib
+from typing import TYPE_CHECKING
 
 from . import activations, catalog, domains, linear, losses, targets
 from ._analysis.cost import Cost, cost
@@ -14,6 +15,9 @@ from .construction import Bound, Claim, Construction, claim
 from .constructions import fft, parity, parity_bounded_depth, parity_shallow
 from .network import Label, Layer, Network, Repeat, layer_outputs
 from .targets import Target
+
+if TYPE_CHECKING:
+    from . import experiments, plot, testing
 
 __version__ = "0.1.0"
 
@@ -37,6 +41,7 @@ __all__ = [
     "cost",
     "densify",
     "domains",
+    "experiments",
     "fan_out",
     "fft",
     "fit",
@@ -61,7 +66,7 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    # These need extras (matplotlib, hypothesis), which a plain import must not ask for.
-    if name in ("plot", "testing"):
+    # Two need extras (matplotlib, hypothesis); a plain import asks for none and stays quick.
+    if name in ("experiments", "plot", "testing"):
         return _importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

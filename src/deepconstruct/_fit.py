@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
-from tqdm.auto import tqdm
 
 from ._checks import check_size
+from ._progress import progress_bar
 from .construction import Construction
 from .network import Network
 
@@ -80,7 +80,7 @@ def fit(
     chunk = -(-steps // _CHUNKS) if progress else steps
     stop = None if steps % chunk == 0 else steps
     losses = []
-    with tqdm(total=steps, disable=None if progress else True, unit="step") as bar:
+    with progress_bar(total=steps, shown=progress, unit="step") as bar:
         for done in range(0, steps, chunk):
             state, values = advance(state, loss, optimizer, key, length=chunk, stop=stop)
             losses.append(values)

@@ -8,6 +8,7 @@ from .._bias import bias_vector
 from ..activations import AbstractActivation, Concatenate, Identity, ReLU, Sigmoid, Square, Step, Tanh
 from ..linear.queries import concrete_entries
 from ..network import Layer
+from .logistic import logistic
 
 # Widening that covers the rounding of these computations themselves, in double precision.
 _SLACK = 2.0**-40
@@ -74,10 +75,8 @@ def _(activation: Square, low, high):
 
 @activation_range.register
 def _(activation: Sigmoid, low, high):
-    from scipy.special import expit
-
     beta = activation.inverse_temperature
-    return expit(beta * low) * (1 - _SLACK), np.minimum(expit(beta * high) * (1 + _SLACK), 1.0)
+    return logistic(beta * low) * (1 - _SLACK), np.minimum(logistic(beta * high) * (1 + _SLACK), 1.0)
 
 
 @activation_range.register

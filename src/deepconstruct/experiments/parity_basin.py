@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
-from tqdm.auto import tqdm
 
 from .._densify import densify
 from .._fit import advance, start
 from .._perturb import perturb
+from .._progress import progress_bar
 from ..construction import Construction
 from ..constructions import parity
 from ..losses import sampled
@@ -122,7 +122,7 @@ def _train(
 
     states = jax.vmap(jax.vmap(partial(start, optimizer=optimizer)))(starts)
     run_all = jax.jit(jax.vmap(jax.vmap(run)))
-    with tqdm(total=steps, desc=label, unit="step", disable=label is None or None) as bar:
+    with progress_bar(total=steps, unit="step", shown=label is not None, label=label) as bar:
         for done in range(0, steps, chunk):
             states = jax.block_until_ready(run_all(states))
             bar.update(min(chunk, steps - done))

@@ -8,8 +8,8 @@ adds its part. Where the gate contracts, the error stays bounded whatever the de
 import math
 
 import numpy as np
-from scipy.special import expit
 
+from ..._arithmetic.logistic import logistic
 from ..._arithmetic.rounding import dot_terms, gamma, unit_roundoff
 from ...activations import ReLU, Sigmoid
 from .gate import Gate
@@ -57,7 +57,7 @@ def _deviation(gate: Gate, s: int, radius: float, local: float, u: float) -> flo
     local = local + 2 * u * float(np.abs(z).max() + radius)  # rounding of beta and of beta * z
     moduli = np.abs(gate.weights)
     slopes = beta * _peak_slope(beta, z, radius + local)
-    heights = expit(beta * (z + radius + local))
+    heights = logistic(beta * (z + radius + local))
     rounding = float(moduli @ (slopes * local + 8 * _ulp(heights, u)))
     return _spread(gate, beta, s, radius) + rounding + 2.0**-50 * float(moduli.sum() + abs(gate.shift))
 
@@ -66,9 +66,9 @@ def _spread(gate: Gate, beta: float, s: int, radius: float) -> float:
     """`max |H(s + d) - s mod 2|` over `|d| <= radius`, the better of Taylor and a covered grid."""
 
     def height(sums: np.ndarray) -> np.ndarray:
-        return expit(beta * (sums[:, None] - gate.thresholds)) @ gate.weights + gate.shift
+        return logistic(beta * (sums[:, None] - gate.thresholds)) @ gate.weights + gate.shift
 
-    units = expit(beta * (s - gate.thresholds))
+    units = logistic(beta * (s - gate.thresholds))
     slope = abs(float(gate.weights @ (beta * units * (1 - units))))
     curvature = float(np.abs(gate.weights).sum()) * beta**2 * _CURVATURE
     taylor = float(abs(height(np.array([s]))[0] - s % 2)) + slope * radius + curvature * radius**2 / 2
@@ -86,7 +86,7 @@ def _output_error(gate: Gate, error: float, u: float) -> float:
     error = error + gamma(dot_terms(gate.arity), u) * moduli + 2 * u * (theta + error)
     worst = 0.0
     for bit in (0, 1):
-        ends = expit(beta * (bit - theta + np.array([-error, error])))
+        ends = logistic(beta * (bit - theta + np.array([-error, error])))
         worst = max(worst, float(np.abs(scale * ends + shift - bit).max()))
     return worst + scale * 8 * u + 2.0**-50
 
@@ -94,7 +94,7 @@ def _output_error(gate: Gate, error: float, u: float) -> float:
 def _peak_slope(beta: float, z: np.ndarray, radius: float) -> np.ndarray:
     """The largest `S'(beta z')` for `|z' - z| <= radius`: at the point nearest to 0."""
     nearest = np.maximum(np.abs(z) - radius, 0)
-    units = expit(-beta * nearest)
+    units = logistic(-beta * nearest)
     return units * (1 - units)
 
 

@@ -12,8 +12,8 @@ For k = 2 the fused ReLU gate is `relu(s) - 2 relu(s - 1)`, which is 0, 1, 0 at 
 import dataclasses
 
 import numpy as np
-from scipy.special import expit
 
+from ..._arithmetic.logistic import logistic
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step
 
 
@@ -66,7 +66,7 @@ def parity_gate(arity: int, activation: AbstractActivation, readout: str, *, fus
 def _calibrated(beta: float, thresholds: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights and shift for which the sigmoid gate is exact at s = 0, ..., k, whatever beta is."""
     sums = np.arange(len(thresholds) + 1)
-    units = expit(beta * (sums[:, None] - thresholds))
+    units = logistic(beta * (sums[:, None] - thresholds))
     system = np.concatenate([units, np.ones((len(sums), 1))], axis=1)
     solution = np.linalg.solve(system, sums % 2)
     return solution[:-1], float(solution[-1])
@@ -76,4 +76,4 @@ def _output(beta: float, readout: str) -> tuple[float, float, float]:
     if readout == "raw":
         return 0.5, 1.0, 0.0
     scale = 1 / np.tanh(beta / 4)  # 1 / (S(beta / 2) - S(-beta / 2))
-    return 0.5, float(scale), float(-scale * expit(-beta / 2))
+    return 0.5, float(scale), float(-scale * logistic(-beta / 2))

@@ -1,0 +1,11 @@
+"""The progress bar of long work: silent where nobody watches."""
+
+from typing import Any
+
+
+def progress_bar(*, total: int, unit: str, shown: bool, label: str | None = None) -> Any:
+    """A tqdm bar on a terminal or in a notebook; elsewhere, or unless `shown`, it prints nothing."""
+    from tqdm.auto import tqdm  # imported on use: a plain `import deepconstruct` shows no bar
+
+    # `disable=None` is tqdm's own test for a terminal.
+    return tqdm(total=total, unit=unit, desc=label, disable=None if shown else True)
