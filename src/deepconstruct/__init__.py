@@ -62,6 +62,7 @@ __all__ = [
     "series",
     "sparsity_pattern",
     "targets",
+    "testing",
 ]
 
 

@@ -8,6 +8,7 @@ digits of the dtype, each of them is a float and nothing rounds.
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ..activations import Identity, ReLU, Step, groups
@@ -79,5 +80,5 @@ def _quantum(values: np.ndarray) -> float:
 
 
 def _fits(moduli: np.ndarray, step: float, dtype: Any) -> bool:
-    info = np.finfo(dtype)
-    return bool(np.all(moduli < step * 2.0 ** (info.nmant + 1))) and math.isfinite(step) and step >= info.tiny
+    info = jnp.finfo(dtype)
+    return bool(np.all(moduli < step * 2.0 ** (info.nmant + 1))) and math.isfinite(step) and step >= float(info.tiny)

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ..linear import AbstractLinear
@@ -15,7 +16,7 @@ _COMPLEX_PRODUCT = math.sqrt(5)
 
 def unit_roundoff(dtype: Any) -> float:
     """Half the spacing of the floats just above 1."""
-    return float(np.finfo(np.dtype(dtype)).eps) / 2
+    return float(jnp.finfo(dtype).eps) / 2  # JAX knows bfloat16 and its kin too
 
 
 def gamma(terms: float, u: float) -> float:

@@ -67,7 +67,8 @@ def _scan(network: Network, claim: Claim, count: int, block: int) -> tuple[Array
         return carry, None
 
     starts = jnp.arange(-(-count // block), dtype="uint32") * np.uint32(block)
-    real = jnp.finfo(network.dtype).dtype
+    # Inputs come in JAX's default precision, so that is what a narrower network is compared in.
+    real = jnp.finfo(jnp.promote_types(network.dtype, jnp.result_type(float))).dtype
     begin = (jnp.asarray(-jnp.inf, real), jnp.zeros((), real), jnp.zeros((), "uint32"))
     return jax.lax.scan(step, begin, starts)[0]
 

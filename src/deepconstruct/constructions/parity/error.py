@@ -21,28 +21,38 @@ LIMIT = 0.25
 _CURVATURE = 0.0963
 _CELLS = 64
 
+# An input as a wire: one unit, of weight 1.
+_INPUT = (1, 1.0)
 
-def sigmoid_error(levels: list[list[Gate]], eps: float, dtype: str) -> float:
+
+def sigmoid_error(levels: list[list[Gate]], eps: float, dtype: str, *, offset: float = 0.0) -> float:
     """The error of the last wire for inputs off by `eps` (infinite once it passes `LIMIT`).
 
-    `levels` lists the kinds of gates of every level, bottom first.
+    `levels` lists the kinds of gates of every level, bottom first; `offset` is what the readout
+    adds to the last wire (1/2 where it is written as a sign, `-2 (wire - 1/2)`).
     """
-    u = unit_roundoff(dtype)
-    wire = (np.ones(1), 0.0)
+    u, wire = unit_roundoff(dtype), _INPUT
     for gates in levels:
         eps = max(_gate_error(gate, eps, wire, u) for gate in gates)
         if not eps <= LIMIT:
             return math.inf
-        wire = max((gate.wire for gate in gates), key=lambda wire: np.abs(wire[0]).sum() + abs(wire[1]))
-    weights, shift = wire
-    return eps + gamma(dot_terms(len(weights)), u) * float(np.abs(weights).sum() + abs(shift) + 1)
+        wire = _worst_wire(gates)
+    units, moduli = wire
+    return eps + gamma(dot_terms(units), u) * (moduli + offset)
 
 
-def _gate_error(gate: Gate, eps: float, wire: tuple[np.ndarray, float], u: float) -> float:
-    weights, shift = wire
+def _worst_wire(gates: list[Gate]) -> tuple[int, float]:
+    """The most units of any wire, and the largest sum of moduli of its weights and shift."""
+    wires = [gate.wire for gate in gates]
+    moduli = (float(np.abs(weights).sum() + abs(shift)) for weights, shift in wires)
+    return max(len(weights) for weights, _ in wires), max(moduli)
+
+
+def _gate_error(gate: Gate, eps: float, wire: tuple[int, float], u: float) -> float:
+    units, moduli = wire
     k = gate.arity
-    moduli = k * (np.abs(weights).sum() * (1 + eps) + abs(shift)) + gate.thresholds[-1]
-    local = gamma(dot_terms(k * len(weights)), u) * float(moduli)
+    sums = k * moduli * (1 + eps) + float(gate.thresholds[-1])
+    local = gamma(dot_terms(k * units), u) * sums
     error = max(_deviation(gate, s, k * eps, local, u) for s in range(k + 1))
     if gate.output is None or not error <= LIMIT:
         return error
@@ -103,7 +113,7 @@ def _ulp(values: np.ndarray, u: float) -> np.ndarray:
     return np.ldexp(2 * u, exponent - 1)
 
 
-def sigmoid_robustness(levels: list[list[Gate]], dtype: str) -> tuple[float, float, float]:
+def sigmoid_robustness(levels: list[list[Gate]], dtype: str, *, offset: float = 0.0) -> tuple[float, float, float]:
     """`(error, radius, gain)`: inputs off by `delta <= radius` err by `error + gain delta`.
 
     The radius is the largest `delta`, on a geometric grid, that the network doesn't amplify.
@@ -112,12 +122,12 @@ def sigmoid_robustness(levels: list[list[Gate]], dtype: str) -> tuple[float, flo
     errors: list[float] = []
     inside: list[float] = []
     for delta in steps:
-        error = sigmoid_error(levels, float(delta), dtype)
+        error = sigmoid_error(levels, float(delta), dtype, offset=offset)
         if inside or error <= delta:
             inside.append(float(delta))
             errors.append(error)
     if not inside:
-        return sigmoid_error(levels, 0.0, dtype), 0.0, 0.0
+        return sigmoid_error(levels, 0.0, dtype, offset=offset), 0.0, 0.0
     # The error grows with delta, so that of a grid point bounds all deltas down to the next one.
     error = errors[-1]
     gain = max((e - error) / d for e, d in zip(errors[:-1], inside[1:], strict=True)) if len(inside) > 1 else 0.0
@@ -127,22 +137,22 @@ def sigmoid_robustness(levels: list[list[Gate]], dtype: str) -> tuple[float, flo
 def relu_rounding(levels: list[list[Gate]], dtype: str) -> float:
     """Rounding of the last wire for inputs off the bits by up to 1 (on bits there is none)."""
     u, rounding, low, high = unit_roundoff(dtype), 0.0, -1.0, 2.0
-    wire = (np.ones(1), 0.0)
+    wire = _INPUT
     for gates in levels:
         tallest = max(high, 1.0)
         steps = [_relu_step(gate, wire, tallest, u) for gate in gates]
         rounding = max(gate.arity for gate in gates) * rounding + max(steps)
         low, high = _relu_range(gates, low, high)
-        wire = max((gate.wire for gate in gates), key=lambda wire: np.abs(wire[0]).sum())
+        wire = _worst_wire(gates)
     return rounding + gamma(dot_terms(8), u) * 4 * max(abs(low), abs(high), 1.0)
 
 
-def _relu_step(gate: Gate, wire: tuple[np.ndarray, float], tallest: float, u: float) -> float:
+def _relu_step(gate: Gate, wire: tuple[int, float], tallest: float, u: float) -> float:
     assert isinstance(gate.activation, ReLU)
-    k, terms = gate.arity, gate.arity * len(wire[0])
+    units, moduli = wire
+    k = gate.arity
     # Units of the level below hold up to `k * tallest`, and so do the sums here.
-    moduli = k * float(np.abs(wire[0]).sum()) * k * tallest + k
-    local = gamma(dot_terms(terms), u) * moduli
+    local = gamma(dot_terms(k * units), u) * (k * moduli * k * tallest + k)
     return float(np.abs(gate.weights).sum()) * (local + gamma(dot_terms(k), u) * k * tallest)
 
 

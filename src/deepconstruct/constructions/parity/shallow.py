@@ -78,7 +78,7 @@ def _count(n: int, activation: AbstractActivation, dtype: np.dtype) -> tuple[tup
         # All positive terms may be added first, so their sum at s = n has to be a float.
         heights = np.maximum(n - gate.thresholds, 0)
         largest = float(np.sum(heights * np.maximum(gate.weights, 0)))
-        if largest >= 2.0 ** (np.finfo(dtype).nmant + 1):
+        if largest >= 2.0 ** (jnp.finfo(dtype).nmant + 1):
             ways = "step units, the tree dc.parity"
             ways += "" if dtype == np.float64 else ", or dtype='float64'"
             raise ValueError(

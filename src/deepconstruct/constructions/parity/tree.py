@@ -269,7 +269,8 @@ def _exactness(n: int, kinds: list[list[Gate]], plan: _Plan) -> tuple[float, flo
         return 0.0, 1.0, float(n), relu_rounding(kinds, plan.dtype.name)
     if not math.isfinite(sigmoid_error(kinds, 0.0, plan.dtype.name)):
         _refuse(n, kinds, plan)
-    return *sigmoid_robustness(kinds, plan.dtype.name), 0.0
+    offset = 0.5 if plan.encoding == "signs" else 0.0
+    return *sigmoid_robustness(kinds, plan.dtype.name, offset=offset), 0.0
 
 
 def _refuse(n: int, kinds: list[list[Gate]], plan: _Plan) -> None:
