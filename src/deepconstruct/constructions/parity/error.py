@@ -21,6 +21,9 @@ LIMIT = 0.25
 _CURVATURE = 0.0963
 _CELLS = 64
 
+# Covers the rounding of these computations themselves, a few operations in extended precision.
+_SLACK = 32 * float(np.finfo(np.longdouble).eps)
+
 # An input as a wire: one unit, of weight 1.
 _INPUT = (1, 1.0)
 
@@ -69,7 +72,7 @@ def _deviation(gate: Gate, s: int, radius: float, local: float, u: float) -> flo
     slopes = beta * _peak_slope(beta, z, radius + local)
     heights = logistic(beta * (z + radius + local))
     rounding = float(moduli @ (slopes * local + 8 * _ulp(heights, u)))
-    return _spread(gate, beta, s, radius) + rounding + 2.0**-50 * float(moduli.sum() + abs(gate.shift))
+    return _spread(gate, beta, s, radius) + rounding + _SLACK * float(moduli.sum() + abs(gate.shift))
 
 
 def _spread(gate: Gate, beta: float, s: int, radius: float) -> float:
@@ -81,8 +84,8 @@ def _spread(gate: Gate, beta: float, s: int, radius: float) -> float:
     units = logistic(beta * (s - gate.thresholds))
     slope = abs(float(gate.weights @ (beta * units * (1 - units))))
     curvature = float(np.abs(gate.weights).sum()) * beta**2 * _CURVATURE
-    taylor = float(abs(height(np.array([s]))[0] - s % 2)) + slope * radius + curvature * radius**2 / 2
-    grid = s + radius * np.linspace(-1, 1, _CELLS + 1)
+    taylor = float(abs(height(np.array([s], np.longdouble))[0] - s % 2)) + slope * radius + curvature * radius**2 / 2
+    grid = s + radius * np.linspace(-1, 1, _CELLS + 1, dtype=np.longdouble)
     covered = float(np.abs(height(grid) - s % 2).max()) + (slope + curvature * radius) * radius / _CELLS
     return min(taylor, covered)
 
@@ -96,9 +99,9 @@ def _output_error(gate: Gate, error: float, u: float) -> float:
     error = error + gamma(dot_terms(gate.arity), u) * moduli + 2 * u * (theta + error)
     worst = 0.0
     for bit in (0, 1):
-        ends = logistic(beta * (bit - theta + np.array([-error, error])))
+        ends = logistic(beta * (bit - theta + np.array([-error, error], np.longdouble)))
         worst = max(worst, float(np.abs(scale * ends + shift - bit).max()))
-    return worst + scale * 8 * u + 2.0**-50
+    return worst + scale * 8 * u + 2 * _SLACK
 
 
 def _peak_slope(beta: float, z: np.ndarray, radius: float) -> np.ndarray:
