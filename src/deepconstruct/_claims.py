@@ -151,6 +151,8 @@ def with_merged_joint(claim: Claim, inner: Construction, outer: Construction, me
     if exact and is_exact_after_step(merged) and inner.claim.error.is_exact and inner.claim.gain == 0:
         return claim
     added = _joint_rounding(inner, outer)
+    if exact and claim.error.is_exact and not math.isfinite(added):
+        return dataclasses.replace(claim, radius=0.0)  # nothing is known about inputs off the grid
     if exact and claim.error.is_exact:
         return dataclasses.replace(claim, rounding=_up(claim.rounding + added))
     if not math.isfinite(added):

@@ -26,7 +26,7 @@ def densify(network: Any) -> Any:
     Example:
         >>> import deepconstruct as dc
         >>> dc.cost(dc.parity(8)).parameters, dc.cost(dc.densify(dc.parity(8))).parameters
-        (56, 118)
+        (56, 120)
     """
     if isinstance(network, Construction):
         return Construction(densify(network.network), network.claim)

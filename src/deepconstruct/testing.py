@@ -54,9 +54,9 @@ def inputs(construction: Construction, *, batch: int = 4) -> st.SearchStrategy[n
     """Batches `(batch, size)` of points of a construction's domain, as float64 or complex128.
 
     Example:
-        >>> import deepconstruct as dc
-        >>> dc.testing.inputs(dc.parity(3)).example().shape  # doctest: +SKIP
-        (4, 3)
+        >>> import deepconstruct as dc, hypothesis
+        >>> hypothesis.find(dc.testing.inputs(dc.parity(3)), lambda x: x.sum() > 2).tolist()[0]
+        [0.0, 0.0, 0.0]
     """
     return _points(construction.claim.domain, batch)
 

@@ -1,0 +1,75 @@
+"""Configuration of the documentation: `sphinx-build -W --keep-going -b html docs docs/_build/html`."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import deepconstruct
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+# The quickstart page is the notebook of the examples, executed anew by every build.
+shutil.copyfile(HERE.parent / "examples" / "01_quickstart.ipynb", HERE / "quickstart.ipynb")
+
+project = "deepconstruct"
+author = "The deepconstruct developers"
+copyright = "The deepconstruct developers"
+release = version = deepconstruct.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build", "jupyter_execute", "**.ipynb_checkpoints"]
+
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 180
+nb_merge_streams = True
+
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
+html_theme = "furo"
+html_title = f"deepconstruct {release}"
+html_static_path = ["_static"]
+
+_SECTION = re.compile(r"^(Args|Arguments|Attributes|Example|Examples|Raises|Returns|Yields|Note|Warning):$")
+_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+
+
+def _literal_code(line: str) -> str:
+    """Plain backticks, as docstrings use them, are code; reStructuredText wants two."""
+
+    def double(match: re.Match) -> str:
+        follows = line[match.end() : match.end() + 1]
+        return f"``{match[1]}``" + ("\\ " if follows.isalnum() else "")
+
+    return _CODE.sub(double, line)
+
+
+def _prepare_docstring(app, what, name, obj, options, lines):
+    """Turn indented formulas into literal blocks and plain backticks into code."""
+    text = "\n".join(lines)
+    text = re.sub(r"(?<!`)`(?!`)([^`]*?)\n\s*([^`]*?)`(?!`)", r"`\1 \2`", text)
+    prepared, literal, section = [], False, False
+    for line in text.split("\n"):
+        indented = line.startswith("    ")
+        if line.strip() and not indented:
+            literal, section = False, bool(_SECTION.match(line.strip()))
+        if indented and not literal and not section and prepared and not prepared[-1].strip():
+            prepared += ["::", ""]
+            literal = True
+        prepared.append(line if literal or line.lstrip().startswith(">>>") else _literal_code(line))
+    lines[:] = prepared
+
+
+def setup(app):
+    """Run before napoleon (priority 500), on the docstrings as they were written."""
+    app.connect("autodoc-process-docstring", _prepare_docstring, priority=400)

@@ -1,0 +1,27 @@
+"""Make the committed pictures of the README and the docs: `python docs/make_pictures.py`."""
+
+from pathlib import Path
+
+import jax
+
+import deepconstruct as dc
+from deepconstruct.experiments import parity_basin
+
+FOLDER = Path(__file__).parent / "_static"
+
+
+def main() -> None:
+    """Write `parity16.png` and `basin.png`; the second takes about a minute on two cores."""
+    FOLDER.mkdir(exist_ok=True)
+    tree = dc.plot.network(dc.parity(16), title="dc.parity(16): 30 ReLU units, 90 synapses")
+    tree.savefig(FOLDER / "parity16.png", dpi=110)
+    basins = [parity_basin(kind=kind, key=jax.random.key(0)) for kind in ("dense", "structured")]
+    dc.plot.basin(basins).savefig(FOLDER / "basin.png", dpi=100)
+    for basin in basins:
+        print(basin.kind, "share of runs that came home:", dict(zip(basin.scales, basin.success(), strict=True)))
+        for scale, errors in zip(basin.scales, basin.trained, strict=True):
+            print(f"  {scale:4.2f}", "  ".join(f"{error:.0e}" for error in errors))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The command line, run as a user would: output, files and exit status."""
+
+import json
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+import deepconstruct as dc
+from deepconstruct import _tour
+from deepconstruct._cli import main
+from deepconstruct.experiments import parity_basin
+
+
+@pytest.fixture
+def short_basin(monkeypatch):
+    """The tour with a few training steps; everything else in full."""
+    monkeypatch.setattr(_tour, "parity_basin", partial(parity_basin, steps=3, seeds=2, progress=False))
+
+
+@pytest.mark.usefixtures("short_basin")
+def test_tour_writes_tables_and_figures_and_succeeds(tmp_path, capsys):
+    assert main(["tour", "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    for name in dc.catalog.names():
+        assert name in shown
+    assert "strongest period: 11.1 years" in shown
+    assert "DISAGREE" not in shown
+    catalogue = json.loads((tmp_path / "out" / "catalogue.json").read_text())
+    assert [row["name"] for row in catalogue] == dc.catalog.names()
+    assert all(row["verdict"] == "proved" and row["formula_holds"] for row in catalogue)
+    basin = json.loads((tmp_path / "out" / "basin.json").read_text())
+    assert [np.shape(result["trained"]) for result in basin] == [(8, 2), (8, 2)]
+    for figure in ("parity", "sunspots", "basin"):
+        assert (tmp_path / "out" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("short_basin")
+def test_tour_fails_when_a_certificate_does(tmp_path, monkeypatch, capsys):
+    wrong = dc.claim(dc.perturb(dc.parity(4), 0.5, key=jax.random.key(0)), dc.parity(4).claim)
+    entry = dc.catalog.Entry("broken", "a perturbed tree", lambda n, dtype=None: wrong, 4, (4,), None, "real", "")
+    monkeypatch.setattr(_tour.catalog, "ENTRIES", {"broken": entry})
+    assert main(["tour", "--out", str(tmp_path)]) == 1
+    assert "FAILED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 8191, 8192, 8193, 200_000])
+def test_parity_of_a_file_equals_a_plain_count(tmp_path, size):
+    data = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)
+    path = tmp_path / "data.bin"
+    path.write_bytes(data.tobytes())
+    result = _tour.check_file(path, lambda line: None)
+    assert result["network"] == int(np.unpackbits(data).sum()) % 2
+    assert result["agree"]
+    assert result["bits"] == 8 * size
+
+
+def test_tour_refuses_a_missing_file(tmp_path, capsys):
+    assert main(["tour", "--file", str(tmp_path / "absent")]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_list_names_every_construction(capsys):
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in dc.catalog.names())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["parity"], ["parity", "--size", "5"], ["fft", "--size", "8", "--dtype", "complex128"]]
+)
+def test_certify_proves(arguments, capsys):
+    assert main(["certify", *arguments]) == 0
+    assert "proved" in capsys.readouterr().out
+
+
+def test_certify_with_sampling_says_tested(capsys):
+    assert main(["certify", "parity", "--method", "sampling"]) == 0
+    assert "tested (sampling" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (["certify", "nothing"], "no construction 'nothing'"),
+        (["certify", "fft", "--size", "12"], "power of two"),
+        (["certify", "parity", "--method", "magic"], "method must be one of"),
+        (["certify", "parity", "--dtype", "int32"], "dtype must be a real floating type"),
+    ],
+)
+def test_bad_usage_is_explained(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err

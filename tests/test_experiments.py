@@ -1,0 +1,58 @@
+"""The parity basin: its shape, and that it is what it says it is."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import deepconstruct as dc
+from deepconstruct.experiments import Basin, parity_basin
+
+SETTING = {"n": 4, "scales": (0.0, 0.1, 1.0), "seeds": 2, "batch_size": 50, "progress": False}
+
+
+def test_no_noise_and_no_learning_keeps_the_construction():
+    basin = parity_basin(**SETTING, steps=2, learning_rate=0.0, key=jax.random.key(0))
+    assert np.array_equal(basin.untrained, basin.trained)
+    tree = dc.parity(4, activation="sigmoid", fused=False, readout="raw")
+    assert np.all(basin.trained[0] <= tree.claim.error.absolute**2)
+    assert basin.success()[0] == 1
+
+
+def test_one_run_equals_a_plain_fit():
+    key = jax.random.key(3)
+    basin = parity_basin(**SETTING, steps=7, learning_rate=1e-2, key=key)
+    tree = dc.parity(4, activation="sigmoid", fused=False, readout="raw")
+    noise_key, data_key, test_key = jax.random.split(key, 3)
+    start = dc.perturb(tree, 0.1, key=jax.random.split(noise_key, 2)[1])
+    loss = dc.losses.sampled(tree.claim, 50)
+    trained = dc.fit(start, loss, optax.adam(1e-2), steps=7, key=data_key).network
+    x = tree.claim.domain.sample(test_key, (4000,))
+    error = float(jnp.mean((trained(x) - tree.claim.target(x)) ** 2))
+    assert basin.trained[1, 1] == pytest.approx(error, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["dense", "structured"])
+def test_kinds_differ_in_what_is_perturbed(kind):
+    basin = parity_basin(**SETTING, kind=kind, steps=1, key=jax.random.key(0))
+    other = parity_basin(**SETTING, kind="structured", steps=1, key=jax.random.key(0))
+    assert basin.kind == kind
+    assert np.array_equal(basin.untrained[1:], other.untrained[1:]) == (kind == "structured")
+
+
+def test_success_needs_low_error_and_right_roundings():
+    error = np.array([[0.001, 0.001], [0.02, 0.001]])
+    accuracy = np.array([[1.0, 0.99], [1.0, 1.0]])
+    basin = Basin(2, (0.1, 0.2), "dense", error, error, accuracy)
+    assert basin.success().tolist() == [0.5, 0.5]
+
+
+def test_a_diverged_run_counts_as_lost():
+    error = np.array([[np.nan]])
+    assert Basin(2, (0.1,), "dense", error, error, np.array([[0.0]])).success().tolist() == [0.0]
+
+
+def test_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="kind must be 'dense' or 'structured'; got 'sparse'"):
+        parity_basin(4, kind="sparse", key=jax.random.key(0))
