@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
@@ -96,7 +98,7 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Construction:
-    """A network and a claim about it; call it as the network.
+    """A network and a claim about it; call it as the network (it is compiled on its first call).
 
     Not a pytree on purpose: `jax.tree.map(lambda w: w + 1, construction)` would keep a claim that
     no longer holds. Whatever changes the function takes `construction.network`.
@@ -138,7 +140,7 @@ class Construction:
                     raise ValueError(f"{self.name}: inputs must be finite; got NaN or infinity")
             else:
                 x = eqx.error_if(x, bad, f"{self.name}: inputs must be finite")
-        return self.network(x, axis=axis)
+        return _run(self.network, x, axis)
 
     def __repr__(self) -> str:
         claim = self.claim
@@ -171,6 +173,12 @@ def claim(network: Network, claim: Claim) -> Construction:
         'proved'
     """
     return Construction(network, claim)
+
+
+@partial(jax.jit, static_argnums=2)
+def _run(network: Network, x: Array, axis: int) -> Array:
+    # Compiled, a call neither holds all intermediate arrays nor pays for every operation.
+    return network(x, axis=axis)
 
 
 def _check_fit(network: Network, claim: Claim) -> None:
