@@ -1,23 +1,18 @@
 """Parity as a tree of small gates."""
 
-import dataclasses
 import math
 from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
-
 from ..._arithmetic.rounding import unit_roundoff
-from ..._bias import TiledBias
 from ..._checks import check_choice, check_dtype, check_size
-from ...activations import AbstractActivation, Identity, ReLU, Sigmoid, Step, resolve
+from ...activations import AbstractActivation, ReLU, Sigmoid, Step, resolve
 from ...construction import Bound, Claim, Construction
 from ...domains import Bits, Signs
-from ...linear import BlockDiagonal, Dense, DirectSum, Kronecker, Sparse
-from ...network import Label, Layer, Network
+from ...network import Network
 from ...targets import Parity
 from .error import LIMIT, relu_rounding, sigmoid_error, sigmoid_robustness
 from .gate import Gate, parity_gate
+from .layers import Level, Plan, tree_layers, tree_levels
 
 _ACTIVATIONS = {"relu": ReLU(), "step": Step(), "sigmoid": Sigmoid(10.0)}
 _SOURCE = "Nye & Saxe (2018), Fig. 1 left"
@@ -88,157 +83,15 @@ def parity(
     check_choice("parity", "encoding", encoding, ("bits", "signs"))
     check_choice("parity", "readout", readout, ("calibrated", "raw"))
     resolved = check_dtype("parity", dtype)
-    levels = _levels(n, arity)
+    levels = tree_levels(n, arity)
     if tied and any(len(level) > 1 for level in levels):
         raise ValueError(f"parity: tied=True needs levels of equal gates; n={n} with arity={arity} has uneven ones")
-    plan = _Plan(act, readout, fused, encoding, tied, resolved)
+    plan = Plan(act, readout, fused, encoding, tied, resolved)
     claim = _claim(n, levels, plan)
-    return Construction(Network(_layers(n, levels, plan)), claim)
+    return Construction(Network(tree_layers(n, levels, plan)), claim)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Plan:
-    """What all levels have in common."""
-
-    activation: AbstractActivation
-    readout: str
-    fused: bool
-    encoding: str
-    tied: bool
-    dtype: np.dtype
-
-    def gate(self, arity: int) -> Gate:
-        return parity_gate(arity, self.activation, self.readout, fused=self.fused)
-
-    def array(self, values: Any) -> Any:
-        return jnp.asarray(np.asarray(values), self.dtype)
-
-
-# A level is a list of groups (inputs a gate, number of gates); units and wires are ordered by
-# group, and within a group of g gates unit a of gate q has the index a * g + q.
-_Level = list[tuple[int, int]]
-
-
-def _levels(n: int, arity: int) -> list[_Level]:
-    """The groups of every level, bottom first; a remainder makes some gates one input larger."""
-    levels, wires = [], n
-    while wires > 1:
-        gates = max(wires // arity, 1)
-        small, larger = divmod(wires, gates)
-        groups = [(small, gates - larger), (small + 1, larger)]
-        levels.append([group for group in groups if group[1]])
-        wires = gates
-    return levels
-
-
-def _layers(n: int, levels: list[_Level], plan: _Plan) -> tuple[Layer, ...]:
-    signs = plan.encoding == "signs"
-    if not levels:
-        return (Layer(Dense(plan.array(np.ones((1, 1))))),)
-    # How to read wires off the units below: for every group (weights, shift, wires).
-    below = [(np.array([-0.5]), 0.5, n) if signs else (np.array([1.0]), 0.0, n)]
-    layers = []
-    for level in levels:
-        gates = [plan.gate(arity) for arity, _ in level]
-        layers.append(_sum_layer(level, gates, below, plan))
-        if not plan.fused:
-            layers.append(_output_layer(level, gates, plan))
-        below = [(*gate.wire, count) for gate, (_, count) in zip(gates, level, strict=True)]
-    weights, shift, _ = below[0]
-    if signs:
-        weights, shift = -2 * weights, 1 - 2 * shift
-    if len(weights) > 1 or weights[0] != 1 or shift != 0:
-        bias = plan.array([shift]) if shift != 0 else None
-        layers.append(Layer(Dense(plan.array(weights[None])), bias, Identity(), Label("readout")))
-    return tuple(layers)
-
-
-def _sum_layer(level: _Level, gates: list[Gate], below: list, plan: _Plan) -> Layer:
-    """The units `act(s - t_j)` of all gates, reading the wires off the units below."""
-    label = Label("xor", group=gates[0].arity, strided=True) if len(gates) == 1 else Label("xor")
-    thresholds = [_shifted_thresholds(gate, level, index, below) for index, gate in enumerate(gates)]
-    if len(gates) == 1 and len(below) == 1:
-        (weights, _, _), (arity, count) = below[0], level[0]
-        block = np.broadcast_to(np.repeat(weights, arity), (arity, len(weights) * arity))
-        biases = -thresholds[0][:, 0]
-        if plan.tied:
-            linear = Kronecker(plan.array(block), inner=count)
-            return Layer(linear, TiledBias(plan.array(biases), inner=count), plan.activation, label)
-        blocks = np.broadcast_to(block[None, :, :, None], (1, *block.shape, count))
-        bias = np.broadcast_to(biases[:, None], (arity, count)).reshape(arity * count)
-        return Layer(BlockDiagonal(plan.array(blocks)), plan.array(bias), plan.activation, label)
-    bias = np.concatenate([-t.ravel() for t in thresholds])
-    return Layer(_sparse_sums(level, below, plan), plan.array(bias), plan.activation, label)
-
-
-def _shifted_thresholds(gate: Gate, level: _Level, index: int, below: list) -> np.ndarray:
-    """`t_j` less the shifts of the wires below: shape `(arity, gates of this group)`."""
-    shifts = np.concatenate([np.full(count, shift) for _, shift, count in below])
-    own = shifts[_wires(level, index)].sum(axis=0)
-    return gate.thresholds[:, None] - own[None, :]
-
-
-def _wires(level: _Level, index: int) -> np.ndarray:
-    """The wires of the gates of one group: shape `(arity, gates)`."""
-    start = sum(arity * count for arity, count in level[:index])
-    arity, count = level[index]
-    return start + np.arange(arity * count).reshape(arity, count)
-
-
-def _sparse_sums(level: _Level, below: list, plan: _Plan) -> Sparse:
-    """The sums of uneven levels, where gates or wires are of two kinds."""
-    unit_of, weight_of = _wire_units(below)
-    rows, cols, values, start = [], [], [], 0
-    for index, (arity, count) in enumerate(level):
-        wires = _wires(level, index)
-        for unit in range(arity):
-            for wire in wires:
-                for units, weights in zip(unit_of, weight_of, strict=True):
-                    present = units[wire] >= 0
-                    rows.append((start + unit * count + np.arange(count))[present])
-                    cols.append(units[wire][present])
-                    values.append(weights[wire][present])
-        start += arity * count
-    size = sum(len(weights) * count for weights, _, count in below)
-    rows, cols, values = (np.concatenate(part) for part in (rows, cols, values))
-    return Sparse(rows, cols, plan.array(values), (start, size))
-
-
-def _wire_units(below: list) -> tuple[np.ndarray, np.ndarray]:
-    """For the u-th unit of every wire: its index (-1 where a wire has fewer) and its weight."""
-    widest, total = max(len(weights) for weights, _, _ in below), sum(count for _, _, count in below)
-    units, values = np.full((widest, total), -1), np.zeros((widest, total))
-    wire = unit = 0
-    for weights, _, count in below:
-        span = slice(wire, wire + count)
-        units[: len(weights), span] = unit + np.arange(len(weights) * count).reshape(len(weights), count)
-        values[: len(weights), span] = weights[:, None]
-        wire, unit = wire + count, unit + len(weights) * count
-    return units, values
-
-
-def _output_layer(level: _Level, gates: list[Gate], plan: _Plan) -> Layer:
-    """The output units of unfused gates: `act(sum_j w_j h_j + c - theta)`."""
-    parts, biases = [], []
-    for gate, (arity, count) in zip(gates, level, strict=True):
-        assert gate.output is not None
-        bias = gate.shift - gate.output[0]
-        if plan.tied:
-            parts.append(Kronecker(plan.array(gate.weights[None]), inner=count))
-        else:
-            blocks = np.broadcast_to(gate.weights[None, None, :, None], (1, 1, arity, count))
-            parts.append(BlockDiagonal(plan.array(blocks)))
-        biases.append(np.full(count, bias))
-    linear = parts[0] if len(parts) == 1 else DirectSum(tuple(parts))
-    label = Label("xor output")
-    if isinstance(gates[0].activation, ReLU):
-        return Layer(linear, None, plan.activation, label)
-    if plan.tied:
-        return Layer(linear, TiledBias(plan.array(biases[0][:1]), inner=level[0][1]), plan.activation, label)
-    return Layer(linear, plan.array(np.concatenate(biases)), plan.activation, label)
-
-
-def _claim(n: int, levels: list[_Level], plan: _Plan) -> Claim:
+def _claim(n: int, levels: list[Level], plan: Plan) -> Claim:
     signs = plan.encoding == "signs"
     kinds = [[plan.gate(arity) for arity, _ in level] for level in levels]
     error, radius, gain, rounding = _exactness(n, kinds, plan)
@@ -258,7 +111,7 @@ def _claim(n: int, levels: list[_Level], plan: _Plan) -> Claim:
     )
 
 
-def _exactness(n: int, kinds: list[list[Gate]], plan: _Plan) -> tuple[float, float, float, float]:
+def _exactness(n: int, kinds: list[list[Gate]], plan: Plan) -> tuple[float, float, float, float]:
     """`(error, radius, gain, rounding)` of the bits inside."""
     if not kinds:
         return 0.0, math.inf, 1.0, 0.0
@@ -273,7 +126,7 @@ def _exactness(n: int, kinds: list[list[Gate]], plan: _Plan) -> tuple[float, flo
     return *sigmoid_robustness(kinds, plan.dtype.name, offset=offset), 0.0
 
 
-def _refuse(n: int, kinds: list[list[Gate]], plan: _Plan) -> None:
+def _refuse(n: int, kinds: list[list[Gate]], plan: Plan) -> None:
     assert isinstance(plan.activation, Sigmoid)
     beta = plan.activation.inverse_temperature
 
