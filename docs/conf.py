@@ -28,11 +28,14 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 180
 nb_merge_streams = True
+# Progress bars and the like.
+nb_output_stderr = "remove"
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_attr_annotations = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 
@@ -41,32 +44,26 @@ html_title = f"deepconstruct {release}"
 html_static_path = ["_static"]
 
 _SECTION = re.compile(r"^(Args|Arguments|Attributes|Example|Examples|Raises|Returns|Yields|Note|Warning):$")
-_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+_CODE = re.compile(r"`([^`]+)`(\w?)")
 
 
-def _literal_code(line: str) -> str:
-    """Plain backticks, as docstrings use them, are code; reStructuredText wants two."""
-
-    def double(match: re.Match) -> str:
-        follows = line[match.end() : match.end() + 1]
-        return f"``{match[1]}``" + ("\\ " if follows.isalnum() else "")
-
-    return _CODE.sub(double, line)
+def _literal_code(match: re.Match) -> str:
+    """Plain backticks, as docstrings use them, are code; reStructuredText wants two, and a gap behind them."""
+    code = " ".join(match[1].split())
+    return f"``{code}``" + (f"\\ {match[2]}" if match[2] else "")
 
 
 def _prepare_docstring(app, what, name, obj, options, lines):
-    """Turn indented formulas into literal blocks and plain backticks into code."""
-    text = "\n".join(lines)
-    text = re.sub(r"(?<!`)`(?!`)([^`]*?)\n\s*([^`]*?)`(?!`)", r"`\1 \2`", text)
+    """Turn plain backticks into code, and indented formulas into literal blocks."""
     prepared, literal, section = [], False, False
-    for line in text.split("\n"):
+    for line in _CODE.sub(_literal_code, "\n".join(lines)).split("\n"):
         indented = line.startswith("    ")
         if line.strip() and not indented:
             literal, section = False, bool(_SECTION.match(line.strip()))
         if indented and not literal and not section and prepared and not prepared[-1].strip():
             prepared += ["::", ""]
             literal = True
-        prepared.append(line if literal or line.lstrip().startswith(">>>") else _literal_code(line))
+        prepared.append(line)
     lines[:] = prepared
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import jax
 
 import deepconstruct as dc
-from deepconstruct.experiments import parity_basin
 
 FOLDER = Path(__file__).parent / "_static"
 
@@ -15,7 +14,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     tree = dc.plot.network(dc.parity(16), title="dc.parity(16): 30 ReLU units, 90 synapses")
     tree.savefig(FOLDER / "parity16.png", dpi=110)
-    basins = [parity_basin(kind=kind, key=jax.random.key(0)) for kind in ("dense", "structured")]
+    basins = [dc.experiments.parity_basin(kind=kind, key=jax.random.key(0)) for kind in ("dense", "structured")]
     dc.plot.basin(basins).savefig(FOLDER / "basin.png", dpi=100)
     for basin in basins:
         print(basin.kind, "share of runs that came home:", dict(zip(basin.scales, basin.success(), strict=True)))

@@ -13,8 +13,7 @@ import deepconstruct as dc
 from deepconstruct import activations, linear
 from deepconstruct._bias import TiledBias
 from deepconstruct.domains import Bits, Product, Signs, Space
-from deepconstruct.network import flat_layers
-from deepconstruct.targets import DFT, Iterated, Parity, Realified
+from deepconstruct.targets import DFT, Iterated, Realified
 
 RELU, TANH, IDENTITY = activations.ReLU(), activations.Tanh(), activations.Identity()
 
@@ -23,7 +22,9 @@ def draw(*shape: int, seed: int = 0) -> jax.Array:
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
 
 
-def net(*sizes: int, activation=RELU, biases: bool = True, seed: int = 0) -> dc.Network:
+def net(
+    *sizes: int, activation: activations.AbstractActivation = RELU, biases: bool = True, seed: int = 0
+) -> dc.Network:
     """A dense network with a linear readout."""
     layers = []
     for index, (size_in, size_out) in enumerate(itertools.pairwise(sizes)):
@@ -46,6 +47,11 @@ def run(network, x) -> np.ndarray:
 
 def all_bits(n: int) -> np.ndarray:
     return np.array(list(itertools.product([0.0, 1.0], repeat=n)))
+
+
+def agree(network: dc.Network, function, x: jax.Array) -> bool:
+    found, wanted = jax.jit(lambda x: (network(x), function(x)))(x)
+    return same(found, wanted)
 
 
 def same(found, wanted) -> bool:
@@ -72,7 +78,7 @@ PAIRS = {
 def test_series_is_plain_composition(make, merge):
     first, second = make()
     x = draw(6, first.in_size, seed=3)
-    assert same(run(dc.series(first, second, merge=merge), x), run(second, run(first, x)))
+    assert agree(dc.series(first, second, merge=merge), lambda x: second(first(x)), x)
 
 
 @pytest.mark.parametrize("merge,depth,neurons,linear_neurons", [(True, 2, 11, 0), (False, 3, 15, 4)])
@@ -91,7 +97,7 @@ def test_two_linear_layers_are_never_merged(merge):
 def test_series_of_many_runs_in_order():
     parts = [net(2, 3, 4), net(4, 3, seed=1), net(3, 5, 2, seed=2)]
     x = draw(5, 2)
-    assert same(run(dc.series(*parts), x), run(parts[2], run(parts[1], run(parts[0], x))))
+    assert agree(dc.series(*parts), lambda x: parts[2](parts[1](parts[0](x))), x)
 
 
 def test_series_of_one_is_itself():
@@ -103,7 +109,7 @@ def test_permutations_are_merged():
     turn = dc.Network((dc.Layer(linear.Permutation([1, 2, 0])),))
     rectify = dc.Network((dc.Layer(linear.Permutation([2, 1, 0]), activation=RELU),))
     x = draw(4, 3)
-    assert same(run(dc.series(turn, rectify), x), run(rectify, run(turn, x)))
+    assert agree(dc.series(turn, rectify), lambda x: rectify(turn(x)), x)
 
 
 SIDES = {
@@ -135,8 +141,10 @@ def test_parallel_runs_each_on_its_own_inputs(make):
     networks = make()
     starts = np.cumsum([0, *(n.in_size for n in networks)])
     x = draw(6, int(starts[-1]), seed=3)
-    wanted = [run(n, x[:, a : a + n.in_size]) for n, a in zip(networks, starts[:-1], strict=True)]
-    assert same(run(dc.parallel(*networks), x), np.concatenate(wanted, axis=-1))
+    parts = list(zip(networks, starts[:-1].tolist(), strict=True))
+    assert agree(
+        dc.parallel(*networks), lambda x: jnp.concatenate([n(x[:, a : a + n.in_size]) for n, a in parts], axis=-1), x
+    )
 
 
 FANS = ["other depths", "some without biases", "tied and free biases", "repeats, equal times", "one"]
@@ -146,7 +154,7 @@ FANS = ["other depths", "some without biases", "tied and free biases", "repeats,
 def test_fan_out_runs_all_on_the_same_input(name):
     networks = [dc.series(net(2, n.in_size, seed=20), n) for n in CHAINS[name]()]
     x = draw(6, 2, seed=3)
-    assert same(run(dc.fan_out(*networks), x), np.concatenate([run(n, x) for n in networks], axis=-1))
+    assert agree(dc.fan_out(*networks), lambda x: jnp.concatenate([n(x) for n in networks], axis=-1), x)
 
 
 def test_padding_is_behind_the_readout_and_costs_its_outputs():
@@ -171,14 +179,16 @@ def test_repeats_stay_one_block_only_if_their_times_agree(name, scans):
 
 
 @pytest.mark.parametrize("merge", [True, False])
-@pytest.mark.parametrize("times", [1, 2, 5])
-@pytest.mark.parametrize("sizes", [(3, 3), (3, 4, 3), (2, 3, 4, 2)], ids=str)
+@pytest.mark.parametrize("times,sizes", [(1, (3, 4, 3)), (2, (3, 4, 3)), (5, (2, 3, 4, 2)), (5, (3, 3))])
 def test_repeat_equals_the_series(sizes, times, merge):
     part = net(*sizes, activation=TANH)
-    x = wanted = draw(5, sizes[0], seed=3)
-    for _ in range(times):
-        wanted = run(part, wanted)
-    assert same(run(dc.repeat(part, times, merge=merge), x), wanted)
+
+    def unrolled(x):
+        for _ in range(times):
+            x = part(x)
+        return x
+
+    assert agree(dc.repeat(part, times, merge=merge), unrolled, draw(5, sizes[0], seed=3))
 
 
 def test_repeat_is_scanned_and_costs_what_the_series_costs():
@@ -218,7 +228,7 @@ def test_realify_takes_biases_and_repeats():
     network = dc.repeat(network, 3)
     x = np.asarray(draw(4, 4))
     wanted = run(network, x[:, :2] + 1j * x[:, 2:])
-    assert same(run(dc.realify(network), x), np.concatenate([wanted.real, wanted.imag], axis=-1))
+    assert same(run(dc.realify(network), x), np.concatenate([np.real(wanted), np.imag(wanted)], axis=-1))
 
 
 # Constructions ------------------------------------------------------------------------------------
@@ -248,7 +258,6 @@ def test_composed_constructions_are_certified(activation, merge):
 
     tree = dc.series(dc.parallel(make(3), dc.fan_out(make(4), make(4))), make(3), merge=merge)
     assert dc.certify(tree).verdict == "proved"
-    assert dc.cost(tree).linear_neurons == 0 or not merge or activation == "sigmoid"
 
 
 def test_composed_targets_domains_and_codomains():
@@ -308,10 +317,10 @@ BAD = [
     (lambda: dc.series(), ValueError, "series: expected at least one network or construction; got none"),
     (lambda: dc.parallel(), ValueError, "parallel: expected at least one"),
     (lambda: dc.fan_out(), ValueError, "fan_out: expected at least one"),
-    (lambda: dc.series(XOR, XOR.network), TypeError, "series: pass either networks or constructions, not a mix"),
-    (lambda: dc.parallel(XOR.network, XOR), TypeError, "parallel: pass either networks or constructions, not a mix"),
-    (lambda: dc.fan_out(XOR, XOR.network), TypeError, "fan_out: pass either networks or constructions, not a mix"),
-    (lambda: dc.parallel(XOR, 3), TypeError, "parallel: pass either networks or constructions"),
+    (lambda: dc.series(XOR, XOR.network), TypeError, "series: pass either networks or constructions, not a mix"),  # pyright: ignore
+    (lambda: dc.parallel(XOR.network, XOR), TypeError, "parallel: pass either networks or constructions, not a mix"),  # pyright: ignore
+    (lambda: dc.fan_out(XOR, XOR.network), TypeError, "fan_out: pass either networks or constructions, not a mix"),  # pyright: ignore
+    (lambda: dc.parallel(XOR, 3), TypeError, "parallel: pass either networks or constructions"),  # pyright: ignore
     (lambda: dc.series(net(2, 3), net(2, 3)), ValueError, "the first network gives 3 numbers but the second takes 2"),
     (lambda: dc.series(XOR, XOR), ValueError, r"parity\(2\) gives Bits\(n=1\) \(size 1\) but parity\(2\) takes"),
     (lambda: dc.fan_out(net(2, 3), net(3, 2)), ValueError, r"fan_out: all networks must take one size; got \[2, 3\]"),
@@ -321,7 +330,7 @@ BAD = [
     (lambda: dc.repeat(net(2, 3), 2), ValueError, "repeat: the network takes 2 numbers but gives 3"),
     (lambda: dc.repeat(XOR, 2), ValueError, "repeat: the network takes 2 numbers but gives 1"),
     (lambda: dc.repeat(net(2, 2), 0), ValueError, "repeat: times must be at least 1; got 0"),
-    (lambda: dc.repeat(net(2, 2), 1.5), TypeError, "repeat: times must be an integer"),
+    (lambda: dc.repeat(net(2, 2), 1.5), TypeError, "repeat: times must be an integer"),  # pyright: ignore
     (lambda: dc.realify(net(2, 3, 2)), ValueError, "realify: every layer must be linear"),
     (lambda: dc.realify(dc.parity(1)), ValueError, r"realify: parity\(1\) must be an injective linear target"),
 ]  # fmt: skip
@@ -336,9 +345,3 @@ def test_what_does_not_fit_is_refused(make, error, message):
 def test_signs_do_not_enter_bits():
     with pytest.raises(ValueError, match=re.escape("parity(2, signs) gives Signs(n=1)")):
         dc.series(dc.parity(2, encoding="signs"), dc.parity(1))
-
-
-def test_networks_of_constructions_compose_without_claims():
-    assert isinstance(dc.series(XOR.network, dc.fft(1).network), dc.Network)
-    assert Parity(2) == XOR.claim.target
-    assert len(flat_layers(XOR.network)) == 2

@@ -2,7 +2,6 @@
 
 import functools
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,9 +21,9 @@ from deepconstruct.linear import (
     as_matrix,
     product,
 )
-from deepconstruct.linear.butterfly import bit_reversal, merge_stages
+from deepconstruct.linear.butterfly import merge_stages
 from deepconstruct.linear.operator import SMALL
-from deepconstruct.linear.queries import concrete_entries, realified
+from deepconstruct.linear.queries import realified
 
 DTYPES = ["float32", "complex128"]
 
@@ -67,9 +66,9 @@ def _kronecker(shape, outer, inner, dtype="float64"):
 def _butterfly(shape, permuted, dtype="float64"):
     twiddles = draw(shape, dtype)
     size = shape[0] * shape[1] * shape[3]
-    order = np.random.default_rng(1).permutation(size) if permuted else None
-    oracle = block_oracle(twiddles)
-    return Butterfly(jnp.asarray(twiddles), order), oracle @ permutation_matrix(order) if permuted else oracle
+    order = np.random.default_rng(1).permutation(size) if permuted else np.arange(size)
+    map_ = Butterfly(jnp.asarray(twiddles), order if permuted else None)
+    return map_, block_oracle(twiddles) @ permutation_matrix(order)
 
 
 def _sparse(shape, count, dtype="float64"):
@@ -137,11 +136,8 @@ matrix_of = jax.jit(as_matrix)
 
 @jax.jit
 def apply_both(map_, x):
-    return (
-        map_.apply(x[:, :, None])[:, :, 0],
-        map_.apply(x.T[None])[0].T,
-        map_.apply(x.reshape(2, 3, -1).swapaxes(1, 2)),
-    )
+    between = map_.apply(x.reshape(2, 3, -1).swapaxes(1, 2)).swapaxes(1, 2)
+    return map_.apply(x[:, :, None])[:, :, 0], map_.apply(x.T[None])[0].T, between.reshape(6, -1)
 
 
 def close(found, wanted, dtype: str) -> bool:
@@ -160,14 +156,9 @@ def test_applies_its_matrix_in_every_layout(name, dtype):
 
 
 @EVERY_MAP
-def test_sizes_are_those_of_the_matrix(name):
-    map_, oracle = build(name)
-    assert (map_.out_size, map_.in_size) == oracle.shape
-
-
-@EVERY_MAP
 def test_as_matrix(name):
     map_, oracle = build(name)
+    assert (map_.out_size, map_.in_size) == oracle.shape
     assert np.array_equal(matrix_of(map_), oracle)
 
 
@@ -179,12 +170,6 @@ def test_entries_name_every_position_once(name):
     assert len({*zip(rows.tolist(), cols.tolist(), strict=True)}) == len(rows)
     assert np.array_equal(oracle[rows, cols], values)
     assert np.count_nonzero(oracle) == np.count_nonzero(values)
-
-
-@EVERY_MAP
-def test_leaves_are_inexact(name):
-    for leaf in jax.tree.leaves(build(name)[0]):
-        assert eqx.is_inexact_array(leaf)
 
 
 @EVERY_MAP
@@ -201,7 +186,7 @@ def test_gradient_is_that_of_the_matrix(name):
 def test_calls_take_any_leading_axes():
     map_, oracle = build("kronecker small")
     x = draw((2, 1, 3, oracle.shape[1]))
-    assert np.allclose(map_(x), x @ oracle.T)
+    assert np.allclose(map_(jnp.asarray(x)), x @ oracle.T)
     assert map_(x[0, 0, 0]).shape == (map_.out_size,)
     assert map_(np.zeros((2, 0, map_.in_size))).shape == (2, 0, map_.out_size)
 
@@ -227,8 +212,8 @@ def test_the_small_kernel_is_used_up_to_its_limit():
 def test_tied_weights_sum_their_gradients(outer, inner):
     matrix = draw((2, 3))
     x = draw((4, outer, 3, inner))
-    loss = jax.jit(jax.grad(lambda m: jnp.sum(Kronecker(m, outer=outer, inner=inner)(x.reshape(4, -1)) ** 2)))
-    gradient = loss(matrix)
+    flat = jnp.asarray(x.reshape(4, -1))
+    gradient = jax.jit(jax.grad(lambda m: jnp.sum(Kronecker(m, outer=outer, inner=inner)(flat) ** 2)))(matrix)
     y = np.einsum("ab,npbq->npaq", matrix, x)
     assert np.allclose(gradient, 2 * np.einsum("npaq,npbq->ab", y, x))
 
@@ -259,12 +244,7 @@ PRODUCTS = [
 
 
 def _sum_before():
-    parts = [
-        _dense((3, 2)),
-        (Identity(4), np.eye(4)),
-        _blocks((3, 2, 1, 1)),
-        _dense((1, 2)),
-    ]
+    parts = [_dense((3, 2)), (Identity(4), np.eye(4)), _blocks((3, 2, 1, 1)), _dense((1, 2))]
     return DirectSum(tuple(part for part, _ in parts)), scipy.linalg.block_diag(*(oracle for _, oracle in parts))
 
 
@@ -279,7 +259,7 @@ def test_product_keeps_structure(outer, inner, kind):
 def test_product_of_permutations_has_no_integer_leaves():
     left, left_oracle = _permutation(5)
     result = product(left, Permutation([1, 2, 3, 4, 0]))
-    assert all(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(result))
+    assert all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in jax.tree.leaves(result))
     assert np.array_equal(as_matrix(result), left_oracle @ permutation_matrix(np.array([1, 2, 3, 4, 0])))
 
 
@@ -313,13 +293,6 @@ def test_other_stages_are_not_merged(first, second, permuted):
     assert merge_stages(_butterfly(first, False)[0], _butterfly(second, permuted)[0]) is None
 
 
-@pytest.mark.parametrize("size", [1, 2, 8, 64])
-def test_bit_reversal(size):
-    bits = size.bit_length() - 1
-    wanted = [int(format(i, f"0{bits}b")[::-1], 2) if bits else 0 for i in range(size)]
-    assert bit_reversal(size).tolist() == wanted
-
-
 # Single classes -----------------------------------------------------------------------------------
 
 
@@ -328,13 +301,6 @@ def test_sparse_orders_its_entries():
     assert map_.rows.array.tolist() == [0, 1, 1]
     assert map_.cols.array.tolist() == [1, 0, 2]
     assert map_.values.tolist() == [20.0, 10.0, 30.0]
-
-
-def test_sparse_in_any_order_is_one_structure():
-    first = Sparse([0, 1], [1, 0], jnp.array([1.0, 2.0]), (2, 2))
-    second = Sparse([1, 0], [0, 1], jnp.array([2.0, 1.0]), (2, 2))
-    assert jax.tree.structure(first) == jax.tree.structure(second)
-    assert np.array_equal(first.values, second.values)
 
 
 ONES = jnp.ones(2)
@@ -390,13 +356,3 @@ def test_realified_keeps_real_structure():
     real = realified(map_)
     assert type(real) is DirectSum
     assert [type(part) for part in real.parts] == [Kronecker, Kronecker]
-
-
-def test_zeros_are_left_out_of_concrete_entries():
-    rows, cols, values = concrete_entries(Dense(jnp.array([[0.0, 2.0], [3.0, 0.0]])))
-    assert (rows.tolist(), cols.tolist(), values.tolist()) == ([0, 1], [1, 0], [2.0, 3.0])
-
-
-def test_traced_weights_have_no_countable_zeros():
-    with pytest.raises(TypeError, match="the weights are being traced"):
-        jax.jit(lambda weight: len(concrete_entries(Dense(weight))[0]))(jnp.ones((2, 2)))

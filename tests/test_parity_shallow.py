@@ -10,6 +10,7 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct.linear import as_matrix
+from deepconstruct.network import flat_layers
 
 PRECISIONS = ["float32", "float64"]
 
@@ -84,14 +85,14 @@ def test_number_of_gates_by_formula(size, levels):
 
 @pytest.mark.parametrize("n,depth", [(7, 2), (7, 3), (16, 3), (16, 5)])
 def test_bounded_depth_holds_only_and_and_or_gates(n, depth):
-    layers = dc.parity_bounded_depth(n, depth, dtype="float32").network.layers[:-1]
+    layers = flat_layers(dc.parity_bounded_depth(n, depth, dtype="float32").network)[:-1]
     for level, layer in enumerate(layers):
         weights = np.asarray(as_matrix(layer.linear))
         positive, negated = (weights == 1).sum(axis=1), (weights == -1).sum(axis=1)
         assert np.array_equal(positive + negated, (weights != 0).sum(axis=1))
         # An AND is silent unless all literals hold, an OR speaks up for any one.
         needed = np.ones_like(positive) if level % 2 else positive + negated
-        assert np.array_equal(layer.bias, negated - needed + 0.5)
+        assert np.array_equal(jnp.asarray(layer.bias), negated - needed + 0.5)
         assert level == 0 or not negated.any()
 
 

@@ -43,14 +43,14 @@ def series_claim(inner: Claim, outer: Claim) -> Claim:
 
 def _check_series(inner: Claim, outer: Claim) -> None:
     names = inner.target.name, outer.target.name
-    if inner.dtype != outer.dtype:
-        raise ValueError(
-            f"series: {names[0]} is {inner.dtype} but {names[1]} is {outer.dtype}; build both with one dtype"
-        )
     if not inner.codomain.issubset(outer.domain):
         raise ValueError(
             f"series: {names[0]} gives {inner.codomain} (size {inner.codomain.size}) "
             f"but {names[1]} takes {outer.domain} (size {outer.domain.size})"
+        )
+    if inner.dtype != outer.dtype:
+        raise ValueError(
+            f"series: {names[0]} is {inner.dtype} but {names[1]} is {outer.dtype}; build both with one dtype"
         )
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 def progress_bar(*, total: int, unit: str, shown: bool, label: str | None = None) -> Any:
     """A tqdm bar on a terminal or in a notebook; elsewhere, or unless `shown`, it prints nothing."""
-    from tqdm.auto import tqdm  # imported on use: a plain `import deepconstruct` shows no bar
-
+    if shown:
+        from tqdm.auto import tqdm  # imported on use: a plain `import deepconstruct` shows no bar
+    else:
+        from tqdm import tqdm  # the notebook's one warns where ipywidgets is missing
     # `disable=None` is tqdm's own test for a terminal.
     return tqdm(total=total, unit=unit, desc=label, disable=None if shown else True)

@@ -1,7 +1,8 @@
 """Pictures: networks as graphs, basins of attraction, spectra. Needs the extra `plot`.
 
 Every function returns a `matplotlib.figure.Figure` that no window owns: save it with
-`figure.savefig("name.png")`, or show it as the last line of a notebook cell.
+`figure.savefig("name.png")`, or show it as the last line of a notebook cell (after `%matplotlib
+inline`, which teaches the notebook to draw figures).
 """
 
 from collections.abc import Sequence
@@ -138,7 +139,7 @@ def basin(basins: Sequence[Basin], *, title: str | None = None) -> Figure:
     left.axhline(SUCCESS, color="gray", linewidth=0.8, linestyle="--")
     left.set(xscale="log", yscale="log", xlabel="noise scale", ylabel="mean squared test error")
     right.set(xscale="log", xlabel="noise scale", ylabel="share of runs that came home", ylim=(-0.05, 1.05))
-    left.legend(fontsize="small")
+    left.legend(fontsize="small", loc="lower right")
     right.legend(fontsize="small")
     figure.suptitle(title or f"Basin of attraction of parity, n = {basins[0].n}")
     return figure

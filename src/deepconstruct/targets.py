@@ -50,7 +50,7 @@ class AbstractTarget(abc.ABC):
         return 0.0, math.inf
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False)
 class Target(AbstractTarget):
     """A target of your own: a name and a function on the last axis.
 
@@ -67,6 +67,12 @@ class Target(AbstractTarget):
 
     label: str
     function: Callable[[Any], Any]
+
+    def __init__(self, name: str, function: Callable[[Any], Any]):
+        if not isinstance(name, str) or not callable(function):
+            raise TypeError(f"Target: expected a name and a function; got {name!r} and {function!r}")
+        object.__setattr__(self, "label", name)
+        object.__setattr__(self, "function", function)
 
     @property
     def name(self):
