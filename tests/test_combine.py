@@ -250,8 +250,7 @@ def test_the_composed_tree_is_bit_equal_to_parity_16(dtype):
     assert np.array_equal(found, x.sum(axis=-1, keepdims=True) % 2)
 
 
-@pytest.mark.parametrize("activation", ["relu", "step", "sigmoid"])
-@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("activation,merge", [("relu", True), ("relu", False), ("step", True), ("sigmoid", True)])
 def test_composed_constructions_are_certified(activation, merge):
     def make(n):
         return dc.parity(n, activation=activation)

@@ -231,7 +231,7 @@ MALFORMED = {
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_tree_is_refused_with_a_message_of_ours(saved, name):
     rewrite(saved, lambda header: header.update(tree=MALFORMED[name]))
-    with pytest.raises(ValueError, match="^(load|Network|Bits): "):
+    with pytest.raises(ValueError, match=r"^(load|Network|Bits): "):
         dc.load(saved)
 
 

@@ -100,7 +100,6 @@ def _stack(dtype="float64"):
 MAPS = {
     "dense": lambda dtype: _dense((3, 5), dtype),
     "dense 1x1": lambda dtype: _dense((1, 1), dtype),
-    "dense large": lambda dtype: _dense((37, 61), dtype),
     "blocks small": lambda dtype: _blocks((2, 3, 2, 1), dtype),
     "blocks 1x1": lambda dtype: _blocks((1, 1, 1, 1), dtype),
     "blocks narrow": lambda dtype: _blocks((3, 2, 4, 7), dtype),
@@ -293,13 +292,9 @@ def test_other_stages_are_not_merged(first, second, permuted):
     assert merge_stages(_butterfly(first, False)[0], _butterfly(second, permuted)[0]) is None
 
 
-# Single classes -----------------------------------------------------------------------------------
-
-
 def test_sparse_orders_its_entries():
     map_ = Sparse([1, 0, 1], [0, 1, 2], jnp.array([10.0, 20.0, 30.0]), (2, 3))
-    assert map_.rows.array.tolist() == [0, 1, 1]
-    assert map_.cols.array.tolist() == [1, 0, 2]
+    assert (map_.rows.array.tolist(), map_.cols.array.tolist()) == ([0, 1, 1], [1, 0, 2])
     assert map_.values.tolist() == [20.0, 10.0, 30.0]
 
 
@@ -307,10 +302,8 @@ ONES = jnp.ones(2)
 BAD = [
     (lambda: Sparse([0, 0], [1, 1], ONES, (2, 2)), ValueError, "Sparse: a position was given twice"),
     (lambda: Sparse([0, 2], [1, 1], ONES, (2, 2)), ValueError, r"Sparse: positions must lie within shape \(2, 2\)"),
-    (lambda: Sparse([0, 1], [1, 2], ONES, (2, 2)), ValueError, "Sparse: positions must lie within"),
     (lambda: Sparse([0, -1], [1, 1], ONES, (2, 2)), ValueError, "Sparse: positions must lie within"),
     (lambda: Sparse([0, 1], [1], ONES, (2, 2)), ValueError, "Sparse: rows, cols and values must have one shape"),
-    (lambda: Sparse([[0, 1]], [[1, 0]], ONES[None], (2, 2)), ValueError, "Sparse: rows, cols and values"),
     (lambda: Sparse([0.5, 1.0], [1, 0], ONES, (2, 2)), (TypeError, ValueError), "Sparse: .*integers"),
     (lambda: Dense(jnp.ones(3)), ValueError, r"Dense: weight must have shape \(out, in\); got \(3,\)"),
     (lambda: BlockDiagonal(jnp.ones((2, 2))), ValueError, "BlockDiagonal: blocks must have a non-empty shape"),
@@ -319,7 +312,6 @@ BAD = [
     (lambda: Kronecker(jnp.ones((1, 1)), outer=0), ValueError, "Kronecker: outer must be at least 1; got 0"),
     (lambda: Butterfly(jnp.ones((1, 2, 3, 1))), ValueError, r"Butterfly: twiddles must have a shape"),
     (lambda: Butterfly(jnp.ones((1, 2, 2, 1)), [0, 0]), ValueError, "Butterfly: expected a permutation of 0..1"),
-    (lambda: Butterfly(jnp.ones((1, 2, 2, 1)), [0, 1, 2]), ValueError, "Butterfly: expected a permutation of 0..1"),
     (lambda: Permutation([1, 2]), ValueError, "Permutation: expected a permutation of 0..1"),
     (lambda: Identity(0), ValueError, "Identity: size must be at least 1; got 0"),
     (lambda: DirectSum(()), ValueError, "DirectSum: parts must be a non-empty tuple of linear maps"),

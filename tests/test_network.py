@@ -53,9 +53,6 @@ def stacked(times: int) -> dc.Repeat:
     return dc.Repeat(jax.tree.map(lambda *leaves: jnp.stack(leaves), *one), times)
 
 
-# Inputs -------------------------------------------------------------------------------------------
-
-
 def test_layers_are_applied_in_order():
     assert np.allclose(NET(X), oracle(NET, X), rtol=0, atol=1e-14)
 

@@ -208,7 +208,7 @@ def test_complex_sgd_descends():
     assert np.allclose(jax.tree.leaves(fitted.network)[0], weight - 0.1 * (weight - target), rtol=1e-12)
 
 
-@pytest.mark.parametrize("steps", [1, 7, 230])
+@pytest.mark.parametrize("steps", [7, 230])
 def test_a_progress_bar_changes_no_bit(steps):
     plain, shown = (
         dc.fit(START, SAMPLED, optax.adam(1e-2), steps=steps, progress=progress, key=KEY) for progress in (False, True)
@@ -263,8 +263,7 @@ def disturbed_fft(dense: bool) -> dc.Network:
     return dc.perturb(dc.densify(network) if dense else network, 0.2, key=KEY)
 
 
-@pytest.mark.parametrize("dense", [True, False])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name,dense", [("sgd", True), ("adam", True), ("adam", False)])
 def test_the_fft_is_found_again_from_noise(name, dense):
     optimizer, steps = OPTIMIZERS[name]
     start, loss = disturbed_fft(dense), losses.population(DFT8)

@@ -14,6 +14,9 @@ from .domains import AbstractDomain, product as product_of_domains
 from .linear.queries import concrete_entries
 from .network import Layer, Network, flat_layers
 
+# How far inputs of a merged network may be off at most: what its joint rounds grows with them.
+_MARGIN = 1.0
+
 
 def series_claim(inner: Claim, outer: Claim) -> Claim:
     """The claim of `outer` after `inner`, computed without merging layers.
@@ -76,7 +79,7 @@ def _entering_error(inner: Claim, outer: Claim) -> float:
 
 def _series_error(inner: Claim, outer: Claim, entering: float) -> Bound:
     absolute = outer.error.absolute + outer.gain * entering
-    if entering > 0:
+    if not inner.error.is_exact:
         absolute += outer.rounding
     relative = outer.error.relative
     if inner.error.relative and outer.target.is_linear and math.isinf(outer.radius):
@@ -150,7 +153,9 @@ def with_merged_joint(claim: Claim, inner: Construction, outer: Construction, me
     exact = is_exact_on(merged, claim.domain)
     if exact and is_exact_after_step(merged) and inner.claim.error.is_exact and inner.claim.gain == 0:
         return claim
-    added = _joint_rounding(inner, outer)
+    margin = min(inner.claim.radius, _MARGIN)
+    claim = dataclasses.replace(claim, radius=min(claim.radius, margin))
+    added = _joint_rounding(inner, outer, margin)
     if exact and claim.error.is_exact and not math.isfinite(added):
         return dataclasses.replace(claim, radius=0.0)  # nothing is known about inputs off the grid
     if exact and claim.error.is_exact:
@@ -160,20 +165,19 @@ def with_merged_joint(claim: Claim, inner: Construction, outer: Construction, me
     return dataclasses.replace(claim, error=Bound(_up(claim.error.absolute + added), claim.error.relative))
 
 
-def _joint_rounding(inner: Construction, outer: Construction) -> float:
+def _joint_rounding(inner: Construction, outer: Construction, margin: float) -> float:
     """What the rounding of a merged joint can add to the outer network's output."""
     readout, *rest = flat_layers(outer.network)
-    sums = _joint_moduli(flat_layers(inner.network), readout, inner.claim)
+    sums = _joint_moduli(flat_layers(inner.network), readout, inner.claim.domain, margin)
     terms = inner.network.layers[-1].in_size + readout.in_size + 4
     u = unit_roundoff(inner.claim.dtype)
     local = gamma(terms, u) * float(np.max(sums))
     return local * readout.activation.lipschitz() * _lipschitz(rest) if local else 0.0
 
 
-def _joint_moduli(layers: tuple[Layer, ...], outer: Layer, claim: Claim) -> np.ndarray:
-    """Sums of moduli in the merged layer: `|W| (|R| |h| + |r|) + |b|`."""
-    low, high = claim.domain.box()
-    margin = claim.radius if math.isfinite(claim.radius) else 0.0
+def _joint_moduli(layers: tuple[Layer, ...], outer: Layer, domain: AbstractDomain, margin: float) -> np.ndarray:
+    """Sums of moduli in the merged layer for inputs off by `margin`: `|W| (|R| |h| + |r|) + |b|`."""
+    low, high = domain.box()
     low, high = low - margin, high + margin
     for layer in layers[:-1]:
         low, high = layer_range(layer, low, high)

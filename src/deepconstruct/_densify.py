@@ -36,7 +36,7 @@ def densify(network: Any) -> Any:
 
 def _dense_part(part: Layer | Repeat, dtype: np.dtype) -> Layer | Repeat:
     if isinstance(part, Repeat):
-        dense = jax.vmap(lambda layers: tuple(_dense_layer(layer, dtype) for layer in layers))
+        dense = jax.vmap(lambda layers: tuple(_dense_layer(layer, dtype) for layer in layers), axis_size=part.times)
         return Repeat(dense(part.layers), part.times)
     return _dense_layer(part, dtype)
 

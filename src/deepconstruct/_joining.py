@@ -47,21 +47,22 @@ def merge_layers(readout: Layer, layer: Layer) -> Layer:
 
 def join_parallel(networks: list[Network]) -> Parts:
     """Networks side by side; shallower ones are padded behind their readout by identity layers."""
-    times = {tuple(part.times for part in n.layers if isinstance(part, Repeat)) for n in networks}
-    shapes = {tuple(type(part) for part in n.layers) for n in networks}
-    aligned = len(times) == 1 and len(shapes) == 1
-    chains = [n.layers if aligned else flat_layers(n) for n in networks]
+    # Repeated blocks stay only where all networks have them at one place, alike in times and length.
+    shapes = {tuple(_repetition(part) for part in network.layers) for network in networks}
+    chains = [network.layers if len(shapes) == 1 else flat_layers(network) for network in networks]
     rows = zip_longest(*chains)
-    return tuple(_side_by_side(row, [n.out_size for n in networks]) for row in rows)
+    return tuple(_side_by_side(row, [network.out_size for network in networks]) for row in rows)
+
+
+def _repetition(part: Layer | Repeat) -> tuple[int, int] | None:
+    return (part.times, len(part.layers)) if isinstance(part, Repeat) else None
 
 
 def _side_by_side(row: tuple[Layer | Repeat | None, ...], out_sizes: list[int]) -> Layer | Repeat:
     if isinstance(row[0], Repeat):
-        blocks = zip(*(part.layers for part in row), strict=False)  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
-        lengths = {len(part.layers) for part in row}  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
-        if len(lengths) == 1:
-            joined = jax.vmap(lambda columns: tuple(_join_layers(list(column)) for column in columns))
-            return Repeat(joined(tuple(blocks)), row[0].times)
+        columns = tuple(zip(*(part.layers for part in row), strict=True))  # pyright: ignore
+        join = jax.vmap(lambda blocks: tuple(_join_layers(list(b)) for b in blocks), axis_size=row[0].times)
+        return Repeat(join(columns), row[0].times)
     padded = [Layer(IdentityMap(size)) if part is None else part for part, size in zip(row, out_sizes, strict=True)]
     return _join_layers(padded)  # pyright: ignore[reportArgumentType]
 

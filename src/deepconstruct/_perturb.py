@@ -138,15 +138,21 @@ def _leaf_plan(network: Network, fans: str, gain: float | None) -> list[tuple[An
 
 def _weight_stds(linear: AbstractLinear, sizes: tuple[int, int], fans: str, gain: float | None) -> list[Any]:
     """A standard deviation for every leaf of a map: a number, or an array of the leaf's shape."""
-    leaves = jax.tree.leaves(linear)
     if fans == "layer":
-        return [_fan_std(*sizes, gain)] * len(leaves)
+        return [_fan_std(*sizes, gain)] * len(jax.tree.leaves(linear))
+    rows, cols, _ = linear.entries()
+    return _per_leaf(linear, _fan_std(np.bincount(rows)[rows], np.bincount(cols)[cols], gain))
+
+
+def _per_leaf(linear: AbstractLinear, per_entry: np.ndarray) -> list[Any]:
+    """Hand numbers of the entries of a map, in their order, to the leaves that hold them."""
     if isinstance(linear, DirectSum | Stack):
-        return [std for part in linear.parts for std in _weight_stds(part, sizes, fans, gain)]
-    rows, cols, values = linear.entries()
-    std = _fan_std(np.bincount(rows)[rows], np.bincount(cols)[cols], gain)
+        counts = [len(part.entries()[0]) for part in linear.parts]
+        pieces = np.split(per_entry, np.cumsum(counts)[:-1])
+        return [std for part, piece in zip(linear.parts, pieces, strict=True) for std in _per_leaf(part, piece)]
     # A leaf holds the entries in order; a tied one has the fans of any of its copies.
-    return [std.reshape(leaf.shape) if leaf.size == values.size else float(std[0]) for leaf in leaves]
+    leaves = jax.tree.leaves(linear)
+    return [per_entry.reshape(leaf.shape) if leaf.size == len(per_entry) else per_entry[0] for leaf in leaves]
 
 
 def _normal(key: PRNGKeyArray, leaf: Array) -> Array:

@@ -26,9 +26,20 @@ class AbstractDomain(abc.ABC):
     def size(self) -> int:
         """The number of coordinates."""
 
+    def contains(self, x: Any) -> Bool[Array, "*batch"]:
+        """Which of the vectors `(*batch, size)` lie in the domain.
+
+        Raises:
+            ValueError: vectors of another size.
+        """
+        x = jnp.asarray(x)
+        if x.ndim == 0 or x.shape[-1] != self.size:
+            raise ValueError(f"{self}: expected vectors of {self.size} numbers; got shape {x.shape}")
+        return self._contains(x)
+
     @abc.abstractmethod
-    def contains(self, x: Inexact[Array, "*batch size"]) -> Bool[Array, "*batch"]:
-        """Which of the vectors lie in the domain."""
+    def _contains(self, x: Array) -> Bool[Array, "*batch"]:
+        """`contains` for arrays of the right size."""
 
     @abc.abstractmethod
     def sample(
@@ -96,7 +107,7 @@ class Bits(AbstractDomain):
     def cardinality(self):
         return 2**self.n
 
-    def contains(self, x):
+    def _contains(self, x):
         return jnp.all((x == 0) | (x == 1), axis=-1)
 
     def sample(self, key, shape=(), *, dtype=None):
@@ -136,7 +147,7 @@ class Signs(AbstractDomain):
     def cardinality(self):
         return 2**self.n
 
-    def contains(self, x):
+    def _contains(self, x):
         return jnp.all((x == -1) | (x == 1), axis=-1)
 
     def sample(self, key, shape=(), *, dtype=None):
@@ -169,7 +180,7 @@ class Box(AbstractDomain):
     def size(self):
         return self.n
 
-    def contains(self, x):
+    def _contains(self, x):
         return jnp.all((x >= self.low) & (x <= self.high), axis=-1)
 
     def sample(self, key, shape=(), *, dtype=None):
@@ -198,7 +209,7 @@ class Space(AbstractDomain):
     def size(self):
         return self.n
 
-    def contains(self, x):
+    def _contains(self, x):
         inside = jnp.isfinite(x)
         if self.field == "real":
             inside = inside & (jnp.imag(x) == 0)
@@ -222,7 +233,10 @@ class Points(AbstractDomain):
     array: StaticArray
 
     def __init__(self, array: Any):
-        values = np.asarray(array.array if isinstance(array, StaticArray) else array, dtype=np.float64)
+        values = np.asarray(array.array if isinstance(array, StaticArray) else array)
+        if np.iscomplexobj(values):
+            raise TypeError("Points: expected real numbers; got complex ones")
+        values = values.astype(np.float64)
         if values.ndim != 2 or 0 in values.shape or not np.all(np.isfinite(values)):
             raise ValueError(f"Points: expected a finite array of shape (count, n); got {values.shape}")
         object.__setattr__(self, "array", StaticArray(values))
@@ -235,9 +249,9 @@ class Points(AbstractDomain):
     def cardinality(self):
         return self.array.array.shape[0]
 
-    def contains(self, x):
-        x = jnp.asarray(x)
-        points = jnp.asarray(self.array.array, x.dtype)
+    def _contains(self, x):
+        # Integers are compared by value: the points mustn't be cast to them.
+        points = jnp.asarray(self.array.array, jnp.promote_types(x.dtype, jnp.result_type(float)))
         return jnp.any(jnp.all(x[..., None, :] == points, axis=-1), axis=-1)
 
     def sample(self, key, shape=(), *, dtype=None):
@@ -290,7 +304,7 @@ class Product(AbstractDomain):
         stops = list(itertools.accumulate(part.size for part in self.domains))
         return [((stop - part.size, stop), part) for part, stop in zip(self.domains, stops, strict=True)]
 
-    def contains(self, x):
+    def _contains(self, x):
         parts = [part.contains(x[..., start:stop]) for (start, stop), part in self.spans()]
         return jnp.all(jnp.stack(parts), axis=0)
 

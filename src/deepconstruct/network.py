@@ -316,9 +316,10 @@ def _check_chain(owner: str, layers: Any) -> None:
         if not isinstance(layer, Layer | Repeat):
             raise TypeError(f"{owner}: layers must be Layer or Repeat; got {type(layer).__name__}")
         for leaf in jax.tree.leaves(layer):
-            if not eqx.is_inexact_array_like(leaf):
+            dtype = getattr(leaf, "dtype", None)
+            if dtype is None or not jnp.issubdtype(dtype, jnp.inexact):
                 raise TypeError(f"{owner}: every weight must be a floating array; got {leaf!r}")
-            check_available(owner, jnp.result_type(leaf))
+            check_available(owner, dtype)
     for index, (first, second) in enumerate(itertools.pairwise(layers)):
         if first.out_size != second.in_size:
             raise ValueError(

@@ -133,25 +133,25 @@ class DFT(AbstractTarget):
         return True
 
     @property
-    def scale(self) -> float:
-        """The factor of the plain sum of exponentials."""
+    def scale(self) -> np.longdouble:
+        """The factor of the plain sum of exponentials, in extended precision."""
+        n = np.longdouble(self.n)
         if self.norm == "ortho":
-            return 1 / math.sqrt(self.n)
+            return 1 / np.sqrt(n)
         divided = (self.norm == "backward") == self.inverse
-        return 1 / self.n if divided else 1.0
+        return 1 / n if divided else np.longdouble(1)
 
     def matrix(self):
         high, low = roots_of_unity(self.n)
         roots = high.astype(np.clongdouble) + low
         if not self.inverse:
             roots = roots.conj()
-        scale = 1 / np.sqrt(np.longdouble(self.n)) if self.norm == "ortho" else np.longdouble(self.scale)
         index = np.arange(self.n)
-        return roots[np.outer(index, index) % self.n] * scale
+        return roots[np.outer(index, index) % self.n] * self.scale
 
     def stretch(self):
         # A multiple of a unitary matrix: all its singular values are the same.
-        value = math.sqrt(self.n) * self.scale
+        value = math.sqrt(self.n) * float(self.scale)
         return value * (1 - 2**-50), value * (1 + 2**-50)
 
 

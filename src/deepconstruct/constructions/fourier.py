@@ -116,7 +116,7 @@ def _claim(target: DFT, stages: int, dtype: np.dtype) -> Claim:
         codomain=space,
         error=Bound(relative=relative),
         radius=math.inf,
-        gain=target.n * target.scale * (1 + 2 * relative),
+        gain=target.n * float(target.scale) * (1 + 2 * relative),
         dtype=dtype.name,
         source="Cooley & Tukey (1965); Nye & Saxe (2018), Fig. 2",
     )

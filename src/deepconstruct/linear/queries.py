@@ -11,7 +11,7 @@ from .._checks import is_concrete
 from .blocks import BlockDiagonal, Kronecker
 from .dense import Dense
 from .operator import HIGHEST, AbstractLinear
-from .permutation import Identity
+from .permutation import Identity, Permutation
 from .sparse import Sparse
 from .sums import DirectSum, Stack
 
@@ -56,6 +56,13 @@ def _product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLinear:
 @_product.register
 def _(outer: Identity, inner):
     return inner
+
+
+@_product.register
+def _(outer: Permutation, inner):
+    if isinstance(inner, Permutation):
+        return Permutation(inner.indices.array[outer.indices.array])
+    return _dense_product(outer, inner) if isinstance(inner, Dense) else _sparse_product(outer, inner)
 
 
 @_product.register
@@ -105,6 +112,8 @@ def _sparse_product(outer: AbstractLinear, inner: AbstractLinear) -> Sparse:
     flat = rows_a[left].astype(np.int64) * inner.in_size + cols_b[right]
     positions, segment = np.unique(flat, return_inverse=True)
     values = jax.ops.segment_sum(values_a[left] * values_b[right], segment, num_segments=len(positions))
+    if not jnp.issubdtype(values.dtype, jnp.inexact):
+        values = values.astype("float32")  # two maps without weights: ones that take on wider dtypes
     rows, cols = np.divmod(positions, inner.in_size)
     return Sparse(rows, cols, values, (outer.out_size, inner.in_size))
 

@@ -77,6 +77,8 @@ class Sparse(AbstractLinear):
 def _check_positions(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> None:
     if len(rows) == 0:
         return
+    if not (np.issubdtype(rows.dtype, np.integer) and np.issubdtype(cols.dtype, np.integer)):
+        raise TypeError(f"Sparse: rows and cols must be integers; got {rows.dtype} and {cols.dtype}")
     if min(rows.min(), cols.min()) < 0 or rows.max() >= shape[0] or cols.max() >= shape[1]:
         raise ValueError(f"Sparse: positions must lie within shape {shape}")
     flat = rows.astype(np.int64) * shape[1] + cols

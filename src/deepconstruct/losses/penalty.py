@@ -23,7 +23,7 @@ class L1(AbstractLoss):
         norms = []
         for part in network.layers:
             if isinstance(part, Repeat):
-                norms += [jax.vmap(_norm)(layer.linear) for layer in part.layers]
+                norms += [jax.vmap(_norm, axis_size=part.times)(layer.linear) for layer in part.layers]
             else:
                 norms.append(_norm(part.linear)[None])
         norms = jnp.concatenate(norms)

@@ -57,6 +57,8 @@ def population(matrix: Any, *, covariance: Any = None) -> Population:
 def _cholesky(covariance: np.ndarray, size: int) -> np.ndarray:
     if covariance.shape != (size, size):
         raise ValueError(f"population: covariance must have shape ({size}, {size}); got {covariance.shape}")
+    if not np.allclose(covariance, covariance.conj().T):
+        raise ValueError("population: covariance must be Hermitian and positive definite; got one that isn't Hermitian")
     try:
         return np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:

@@ -1,0 +1,252 @@
+"""Every law refuses a construction that breaks it, and the strategies draw what they say."""
+
+import dataclasses
+import itertools
+
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.core import Tracer
+
+import deepconstruct as dc
+from deepconstruct import testing
+from deepconstruct.activations import AbstractActivation
+from deepconstruct.domains import Bits, Box, Points, Signs, Space
+from deepconstruct.linear import AbstractLinear, Dense
+from deepconstruct.network import flat_layers
+from deepconstruct.testing import LAWS
+
+
+def claiming(construction, **changes):
+    """The same network with another claim."""
+    return dc.claim(construction.network, dataclasses.replace(construction.claim, **changes))
+
+
+def with_weights(construction, change):
+    """The same claim about other weights."""
+    return dc.claim(jax.tree.map(change, construction.network), construction.claim)
+
+
+class Odd(AbstractActivation):
+    """A stand-in for an activation that breaks a law."""
+
+    def lipschitz(self):
+        return 1.0
+
+    def ulps(self):
+        return 0
+
+    def name(self):
+        return "odd"
+
+
+class OtherWhenTraced(Odd):
+    """Not the same in a compiled program as outside."""
+
+    def __call__(self, z, *, axis=-1):
+        return z + 1 if isinstance(z, Tracer) else z
+
+
+class Root(Odd):
+    """Its slope at 0 is infinite."""
+
+    def __call__(self, z, *, axis=-1):
+        return jnp.sqrt(jnp.abs(z))
+
+
+class NotANumber(Odd):
+    """Loses what it is given."""
+
+    def __call__(self, z, *, axis=-1):
+        return z * jnp.nan
+
+
+class CountedTwice(AbstractLinear):
+    """One number that its entries list twice."""
+
+    weight: jax.Array
+
+    @property
+    def in_size(self):
+        return 1
+
+    @property
+    def out_size(self):
+        return 1
+
+    def apply(self, x):
+        return x * self.weight
+
+    def entries(self):
+        return np.zeros(2, int), np.zeros(2, int), jnp.stack([self.weight, self.weight])
+
+
+def one_layer(dtype, linear=None, activation=None, label=None, bias=None):
+    """A layer on one bit, claimed to be the identity."""
+    layer = dc.Layer(
+        Dense(jnp.ones((1, 1), dtype)) if linear is None else linear,
+        bias,
+        activation or dc.activations.Identity(),
+        label,
+    )
+    claim = dc.Claim(dc.targets.Parity(1), Bits(1), Bits(1), dtype=dtype)
+    return dc.claim(dc.Network((layer,)), claim)
+
+
+def sigmoid(dtype):
+    return dc.parity(3, activation="sigmoid", readout="raw", dtype=dtype)
+
+
+labels = itertools.count()
+
+BROKEN = {
+    "within_claim": {
+        "weights off": lambda dtype: with_weights(dc.parity(3, dtype=dtype), lambda w: w * 1.1),
+        "claim too tight": lambda dtype: claiming(sigmoid(dtype), error=dc.Bound(0.005)),
+        "output is NaN": lambda dtype: one_layer(dtype, activation=NotANumber()),
+        "wrong target": lambda dtype: claiming(
+            dc.parity(3, dtype=dtype), target=dc.Target("and", lambda x: x.min(axis=-1, keepdims=True))
+        ),
+        "wrong norm": lambda dtype: claiming(
+            dc.realify(dc.fft(4)), target=dc.targets.Realified(dc.targets.DFT(4, "ortho"))
+        ),
+    },
+    "within_claim_when_moved": {
+        "gain too small": lambda dtype: claiming(dc.parity(4, dtype=dtype), gain=1.0),
+        "no gain": lambda dtype: claiming(dc.realify(dc.fft(4, dtype="complex64")), gain=0.0, dtype="float32"),
+        "radius too large": lambda dtype: claiming(dc.parity(4, activation="step", dtype=dtype), radius=0.5),
+        "radius beyond the basin": lambda dtype: claiming(sigmoid(dtype), radius=0.24),
+    },
+    "jit_equals_eager": {
+        "other when traced": lambda dtype: one_layer(dtype, activation=OtherWhenTraced()),
+    },
+    "one_trace": {
+        "label of every build": lambda dtype: one_layer(dtype, label=dc.Label(f"gate {next(labels)}")),
+        "sizes differ": lambda dtype: dc.parity(2, activation=dc.activations.Sigmoid(10 + next(labels)), dtype=dtype),
+    },
+    "leaves_are_inexact": {
+        "narrow bias": lambda dtype: one_layer(dtype, bias=jnp.zeros(1, "float16")),
+        "numpy array": lambda dtype: dc.claim(
+            jax.tree.map(np.asarray, dc.parity(3, dtype=dtype).network), dc.parity(3, dtype=dtype).claim
+        ),
+    },
+    "cost_counts_nonzeros": {
+        "an entry twice": lambda dtype: one_layer(dtype, linear=CountedTwice(jnp.ones((), dtype))),
+    },
+    "file_keeps_everything": {
+        # JSON has no lists beside tuples.
+        "source is a list": lambda dtype: claiming(dc.parity(3, dtype=dtype), source=["a paper"]),
+    },
+    "gradients_are_finite": {
+        "root of a bit": lambda dtype: one_layer(dtype, activation=Root()),
+    },
+}
+MUTANTS = [(law, fault) for law, faults in BROKEN.items() for fault in faults]
+
+
+@pytest.mark.parametrize("law,fault", MUTANTS)
+def test_a_law_catches_what_breaks_it(law, fault):
+    with pytest.raises(AssertionError):
+        LAWS[law](BROKEN[law][fault], "float32")
+
+
+def test_every_law_has_a_build_that_breaks_it():
+    assert set(BROKEN) == set(LAWS)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_sound_stand_in_keeps_every_law(law):
+    # So that it is the fault, and not the stand-in, that the law catches.
+    LAWS[law](lambda dtype: one_layer(dtype), "float32")
+
+
+def test_the_message_names_construction_and_input():
+    build = BROKEN["within_claim"]["weights off"]
+    with pytest.raises(AssertionError, match=r"parity\(3\): exceeds its claim by [\d.]+ at "):
+        LAWS["within_claim"](build, "float32")
+
+
+# Strategies ----------------------------------------------------------------------------------------
+
+DOMAINS = [
+    Bits(3),
+    Signs(2),
+    Box(2, -1.0, 0.5),
+    Space(2),
+    Space(2, "complex"),
+    Points([[1.0, 2.0], [0.25, -3.0]]),
+    dc.domains.product([Bits(2), Signs(1), Box(1, 0.0, 1.0)]),
+]
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=repr)
+def test_inputs_lie_in_the_domain(domain):
+    kind = "complex64" if domain == Space(2, "complex") else "float32"
+    network = dc.Network((dc.Layer(Dense(jnp.eye(domain.size, dtype=kind))),))
+    construction = dc.claim(network, dc.Claim(dc.Target("same", lambda x: x), domain, domain, dtype=kind))
+
+    @hypothesis.given(testing.inputs(construction, batch=3))
+    @hypothesis.settings(max_examples=20)
+    def check(x):
+        assert x.shape == (3, domain.size)
+        assert bool(jnp.all(domain.contains(jnp.asarray(x))))
+
+    check()
+
+
+def test_unknown_domains_have_no_strategy():
+    class Nowhere(dc.domains.AbstractDomain):
+        @property
+        def size(self):
+            return 2
+
+        def contains(self, x):
+            return x
+
+        def sample(self, key, shape=(), *, dtype=None):
+            return key
+
+        def slice(self, start, stop):
+            return self
+
+        def box(self):
+            return np.zeros(2), np.ones(2)
+
+        def __repr__(self):
+            return "Nowhere"
+
+    with pytest.raises(TypeError, match="testing: no strategy for Nowhere"):
+        testing.inputs(claiming(dc.parity(2), domain=Nowhere()))
+
+
+@hypothesis.given(testing.networks(dtype="float32"))
+@hypothesis.settings(max_examples=15)
+def test_drawn_networks_are_valid(network):
+    assert network.dtype in (np.float32, np.float64)  # without weights, the default
+    assert all(leaf.dtype == "float32" for leaf in jax.tree.leaves(network))
+    outputs = dc.layer_outputs(network, np.ones((2, network.in_size)))
+    assert [y.shape for y in outputs] == [(2, layer.out_size) for layer in flat_layers(network)]
+    assert all(bool(jnp.all(jnp.isfinite(y))) for y in outputs)
+
+
+@hypothesis.given(testing.constructions(dtype="float32", depth=2))
+@hypothesis.settings(max_examples=10)
+def test_drawn_constructions_keep_their_claims(construction):
+    assert construction.claim.dtype == "float32"
+    n = construction.in_size
+    x = (np.arange(min(2**n, 64))[:, None] >> np.arange(n)) & 1
+    assert testing.excess(construction, x.astype(np.float64)) <= 0
+
+
+def test_drawn_structures_vary():
+    kinds = set()
+
+    @hypothesis.given(testing.networks())
+    @hypothesis.settings(max_examples=60, database=None)
+    def collect(network):
+        kinds.update(type(layer.linear).__name__ for layer in network.layers)
+
+    collect()
+    assert len(kinds & set(dc.linear.__all__)) >= 6
