@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
 import deepconstruct as dc
 from deepconstruct.experiments import Basin
@@ -14,9 +15,9 @@ from deepconstruct.experiments import Basin
 )
 def test_network_has_a_mark_a_unit_and_a_line_a_synapse(construction):
     axes = dc.plot.network(construction).axes[0]
-    lines = [c for c in axes.collections if type(c).__name__ == "LineCollection"]
+    lines = [c for c in axes.collections if isinstance(c, LineCollection)]
     assert sum(len(c.get_segments()) for c in lines) == dc.cost(construction).synapses
-    marks = sum(len(c.get_offsets()) for c in axes.collections if c not in lines)
+    marks = sum(np.shape(c.get_offsets())[0] for c in axes.collections if c not in lines)
     cost = dc.cost(construction)
     units = cost.neurons + (construction.out_size if cost.layers > cost.depth else 0)
     assert marks == construction.in_size + units

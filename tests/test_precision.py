@@ -71,11 +71,11 @@ for ask in (lambda: built(np.ones(4)), lambda: dc.certify(built), lambda: dc.Net
 def test_laws_hold_without_x64():
     code = """
 import hypothesis
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=10, derandomize=True, database=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=5, derandomize=True, database=None)
 hypothesis.settings.load_profile("quick")
 import deepconstruct as dc
 from deepconstruct.testing import LAWS
-cases = [("parity", 7), ("parity_sigmoid", 8), ("parity_unfused", 3), ("parity_count", 7), ("fft", 16), ("fft_real", 4)]
+cases = [("parity", 7), ("parity_sigmoid", 2), ("fft", 4)]
 for name, size in cases:
     dtype = "complex64" if name == "fft" else "float32"
     for law in LAWS.values():

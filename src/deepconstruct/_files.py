@@ -11,11 +11,11 @@ import io
 import json
 import math
 import os
-import tempfile
+import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jax
 import jax.numpy as jnp
@@ -79,17 +79,17 @@ def save(path: str | os.PathLike, value: Network | Construction) -> None:
     tree = _encode(value, members)
     text = json.dumps({"format": _FORMAT, "version": _VERSION, "tree": tree}, allow_nan=False)
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        with zipfile.ZipFile(temporary, "x") as archive:
             archive.writestr(_MEMBER, text)
             for name, array in members.items():
                 buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, array, allow_pickle=False)
+                np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
                 archive.writestr(name, buffer.getvalue())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -121,12 +121,23 @@ def load(
             header = json.loads(archive.read(_MEMBER))
             _check_header(path, header)
             decoder = _Decoder(path, archive, dict(functions or {}))
-            value = decoder.decode(header["tree"])
-    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError) as error:
+            value = _decoded(path, decoder, header["tree"])
+    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError, RecursionError) as error:
         raise ValueError(f"load: {path} is not a complete deepconstruct file ({error})") from None
     if not isinstance(value, Network | Construction):
         raise ValueError(f"load: {path} holds no network or construction")
     return value
+
+
+def _decoded(path: Any, decoder: "_Decoder", tree: Any) -> Any:
+    """Decode the tree; whatever a malformed one breaks becomes a message that names the file."""
+    try:
+        return decoder.decode(tree)
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError, MemoryError) as error:
+        reason = str(error) or type(error).__name__
+        if reason.startswith("load:"):
+            raise
+        raise ValueError(f"load: {path} is malformed: {reason}") from None
 
 
 def _encode(value: Any, members: dict[str, np.ndarray]) -> Any:
@@ -218,6 +229,8 @@ class _Decoder:
     def _read(self, name: str) -> np.ndarray:
         try:
             with self.archive.open(name) as member:
+                self._check_size(member, self.archive.getinfo(name).file_size)
+                member.seek(0)
                 array = np.lib.format.read_array(member, allow_pickle=False)
         except KeyError:
             raise ValueError(f"load: {self.path} lacks its member {name!r}") from None
@@ -226,6 +239,14 @@ class _Decoder:
         if array.dtype.kind not in "fciub":
             raise ValueError(f"load: {self.path}: member {name!r} has the dtype {array.dtype}")
         return array
+
+    def _check_size(self, member: IO[bytes], size: int) -> None:
+        """Compare what the header of an array promises with what is there, before room is made for it."""
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise ValueError("unknown version of the npy format")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        if math.prod(shape) * dtype.itemsize > size:
+            raise ValueError(f"its header promises shape {shape}, but the member has {size} bytes")
 
     def _array(self, name: str) -> Any:
         array = self._read(name)

@@ -23,15 +23,22 @@ class Label:
     """What the units of a layer are: `group` units a gate, so that any unit is traced to its gate.
 
     With `strided=True` unit `k` of a layer of `width` units belongs to gate `k % (width // group)`,
-    the fast layout of the trees; otherwise to gate `k // group`.
+    the fast layout of the trees; otherwise to gate `k // group`. Where a layer has gates of several
+    sizes, `uneven` lists (units a gate, gates) of consecutive strided parts instead.
     """
 
     name: str
     group: int = 1
     strided: bool = False
+    uneven: tuple[tuple[int, int], ...] = ()
 
     def gate(self, unit: int, width: int) -> int:
         """The index of the gate that unit `unit` of a layer of `width` units belongs to."""
+        first_unit = first_gate = 0
+        for units, gates in self.uneven:
+            if unit < first_unit + units * gates:
+                return first_gate + (unit - first_unit) % gates
+            first_unit, first_gate = first_unit + units * gates, first_gate + gates
         return unit % (width // self.group) if self.strided else unit // self.group
 
 

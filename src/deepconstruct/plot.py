@@ -79,7 +79,7 @@ def _places(net: Network) -> list[np.ndarray]:
     layers = flat_layers(net)
     widths = [net.in_size, *(layer.out_size for layer in layers)]
     places = [(np.arange(width) + 0.5) / width for width in widths]
-    if any(layer.label is not None and layer.label.strided for layer in layers):
+    if any(layer.label is not None and (layer.label.strided or layer.label.uneven) for layer in layers):
         for depth in range(len(layers) - 1, -1, -1):
             gates = _gates(layers[depth - 1]) if depth else np.arange(net.in_size)
             places[depth] = _below(layers[depth], places[depth + 1], gates)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
+from .._checks import is_concrete
 from .._static import StaticArray
 from .operator import SMALL, AbstractLinear, apply_matrix
 
@@ -35,20 +36,22 @@ class Sparse(AbstractLinear):
     cols: StaticArray = eqx.field(static=True)
     shape: tuple[int, int] = eqx.field(static=True)
 
-    def __init__(self, rows: Any, cols: Any, values: Inexact[Array, " nnz"], shape: tuple[int, int]):
-        rows, cols, values = np.asarray(rows), np.asarray(cols), jnp.asarray(values)
-        if not rows.shape == cols.shape == values.shape or rows.ndim != 1:
+    def __init__(self, rows: Any, cols: Any, values: Any, shape: tuple[int, int]):
+        rows, cols = np.asarray(rows), np.asarray(cols)
+        if not rows.shape == cols.shape == np.shape(values) or rows.ndim != 1:
             raise ValueError(
                 "Sparse: rows, cols and values must have one shape (nnz,); "
-                f"got {rows.shape}, {cols.shape}, {values.shape}"
+                f"got {rows.shape}, {cols.shape}, {np.shape(values)}"
             )
         _check_positions(rows, cols, shape)
         order = np.lexsort((cols, rows))
         if not np.array_equal(order, np.arange(len(order))):
+            # Known values are ordered in NumPy: a gather in JAX would be compiled for every shape.
+            values = np.asarray(values) if is_concrete(values) else values
             rows, cols, values = rows[order], cols[order], values[order]
         self.rows = StaticArray(rows.astype(np.int32))
         self.cols = StaticArray(cols.astype(np.int32))
-        self.values = values
+        self.values = jnp.asarray(values)
         self.shape = (int(shape[0]), int(shape[1]))
 
     @property

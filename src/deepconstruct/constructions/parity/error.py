@@ -19,7 +19,7 @@ LIMIT = 0.25
 
 # max |S''| of the logistic function, 1 / (6 sqrt 3), rounded up.
 _CURVATURE = 0.0963
-_CELLS = 64
+_CELLS = 256
 
 # Covers the rounding of these computations themselves, a few operations in extended precision.
 _SLACK = 32 * float(np.finfo(np.longdouble).eps)
@@ -121,7 +121,10 @@ def sigmoid_robustness(levels: list[list[Gate]], dtype: str, *, offset: float = 
 
     The radius is the largest `delta`, on a geometric grid, that the network doesn't amplify.
     """
-    steps = LIMIT * 2.0 ** (-np.arange(0, 8 * (8 - math.log2(unit_roundoff(dtype)))) / 8)
+    # Fine where the radius is decided, coarse down to roundoff.
+    finest = math.ceil(8 - math.log2(unit_roundoff(dtype)))
+    octaves = np.concatenate([np.arange(0, 4, 1 / 8), np.arange(4, finest)])
+    steps = LIMIT * 2.0**-octaves
     errors: list[float] = []
     inside: list[float] = []
     for delta in steps:

@@ -80,7 +80,9 @@ def tree_layers(n: int, levels: list[Level], plan: Plan) -> tuple[Layer, ...]:
 
 def _sum_layer(level: Level, gates: list[Gate], below: list[Wires], plan: Plan) -> Layer:
     """The units `act(s - t_j)` of all gates, reading the wires off the units below."""
-    label = Label("xor", group=gates[0].arity, strided=True) if len(gates) == 1 else Label("xor")
+    label = Label("xor", group=gates[0].arity, strided=True)
+    if len(gates) > 1:
+        label = Label("xor", uneven=tuple(level))
     thresholds = [_shifted_thresholds(gate, level, index, below) for index, gate in enumerate(gates)]
     if len(gates) == 1 and len(below) == 1:
         weights, (arity, count) = below[0].weights, level[0]

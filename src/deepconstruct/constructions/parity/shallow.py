@@ -36,7 +36,7 @@ def parity_shallow(
 
     Raises:
         ValueError: `n` below 1; more than 20 bits for `"dnf"` (it would have `2^(n-1)` units); an
-            `n` at which partial sums of `"count"` with ReLU units no longer fit the dtype (5792 in
+            `n` at which partial sums of `"count"` with ReLU units no longer fit the dtype (5793 in
             float32: use step units, float64 or the tree); unknown names.
         TypeError: `n` isn't an integer.
 
