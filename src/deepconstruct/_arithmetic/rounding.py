@@ -1,13 +1,14 @@
 """A-priori rounding bounds under the claims' model: any order of operations, FMA allowed."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from ..linear import AbstractLinear
-from ..linear.queries import concrete_entries
+from ..linear import AbstractLinear, Butterfly
+from ..linear.butterfly import merge_stages
 from ..network import Layer, Network, block_layers, flat_layers, plan
 
 # A complex product is right to sqrt(5) u (Brent, Percival, Zimmermann 2007), with FMA to 2 u.
@@ -45,26 +46,45 @@ def linear_rounding(network: Network, u: float) -> tuple[float, float]:
     `|N x| <= norm |x|`.
     """
     rounding, norm = 0.0, 1.0
-    for step in plan(flat_layers(network)):
-        assert isinstance(step, Layer)
-        local, size = _layer_rounding(step.linear, u, merged=step not in network.layers)
-        # Errors made so far pass this layer, errors made here act on a slightly wrong input.
+    for linear, exact in _steps(flat_layers(network)):
+        local, size = _step_rounding(linear, exact, u)
+        # Errors made so far pass this step, errors made here act on a slightly wrong input.
         rounding = rounding * (size + local) + local * norm
         norm *= size
     return rounding * (1 + 2**-40), norm * (1 + 2**-40)
 
 
-def _layer_rounding(linear: AbstractLinear, u: float, *, merged: bool) -> tuple[float, float]:
-    rows, cols, values = concrete_entries(linear)
+def _steps(layers: tuple[Layer, ...]) -> Iterator[tuple[AbstractLinear, AbstractLinear | None]]:
+    """The maps as they are run; for two merged stages also the map that is 1 where both were exact."""
+    stored, left = {id(layer) for layer in layers}, iter(layers)
+    for step in plan(layers):
+        assert isinstance(step, Layer)
+        first = next(left).linear
+        if id(step) in stored:
+            yield step.linear, None
+        else:
+            yield step.linear, merge_stages(_exact_factors(first), _exact_factors(next(left).linear))
+
+
+def _exact_factors(stage: AbstractLinear) -> Butterfly:
+    assert isinstance(stage, Butterfly)
+    exact = _is_exact_factor(np.asarray(stage.twiddles)).astype(np.float32)
+    return Butterfly(jnp.asarray(exact), None if stage.permutation is None else stage.permutation.array)
+
+
+def _step_rounding(linear: AbstractLinear, exact: AbstractLinear | None, u: float) -> tuple[float, float]:
+    """Bounds of the rounding of one step and of its norm; `exact` says that it is merged from two."""
+    rows, cols, values = (np.asarray(part) for part in linear.entries())
     shape = (linear.out_size, linear.in_size)
     size = block_norm(rows, cols, values, shape)
-    terms = int(np.bincount(rows, minlength=1).max()) if len(rows) else 1
+    terms = int(np.bincount(rows[values != 0], minlength=1).max())
+    is_exact = _is_exact_factor(values) if exact is None else np.asarray(exact.entries()[2]) == 1
     # A merged stage multiplies two weights before it meets the input: two roundings a term.
-    per_product = (2 if merged else 1) * (_COMPLEX_PRODUCT if np.iscomplexobj(values) else 1.0)
-    costs = np.where(_is_exact_factor(values), 0.0, per_product) * np.abs(values)
+    per_product = (1 if exact is None else 2) * (_COMPLEX_PRODUCT if np.iscomplexobj(values) else 1.0)
+    costs = np.where(is_exact, 0.0, per_product) * np.abs(values)
     products = u * block_norm(rows, cols, costs, shape)
     # One addition errs relative to its result; more, in any order, relative to the moduli.
-    sums = u * size if terms == 2 else u * (terms - 1) * block_norm(rows, cols, np.abs(values), shape)
+    sums = u * size if terms == 2 else u * max(terms - 1, 0) * block_norm(rows, cols, np.abs(values), shape)
     return (products + sums) * (1 + 8 * terms * u), size
 
 
@@ -84,6 +104,7 @@ def block_norm(rows: np.ndarray, cols: np.ndarray, values: np.ndarray, shape: tu
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
+    rows, cols, values = rows[values != 0], cols[values != 0], values[values != 0]
     if len(values) == 0:
         return 0.0
     n_out, n_in = shape
