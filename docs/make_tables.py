@@ -5,12 +5,12 @@ from pathlib import Path
 import deepconstruct as dc
 
 README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- catalogue: begin -->", "<!-- catalogue: end -->"
+BEGIN, END = "<!-- catalog: begin -->", "<!-- catalog: end -->"
 DTYPES = {"real": "float32", "complex": "complex64"}
 
 
-def catalogue() -> str:
-    """The catalogue as a Markdown table, in 32 bits, whatever JAX's default is."""
+def catalog() -> str:
+    """The catalog as a Markdown table, in 32 bits, whatever JAX's default is."""
     rows = [
         "| name | computes | n | depth | neurons | synapses | theorem: synapses | error claimed |",
         "|---|---|--:|--:|--:|--:|---|---|",
@@ -27,12 +27,12 @@ def catalogue() -> str:
     return "\n".join(rows)
 
 
-def with_catalogue(text: str) -> str:
+def with_catalog(text: str) -> str:
     """`text` with what stands between the markers replaced by the table."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{catalogue()}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{catalog()}\n\n{END}{after}"
 
 
 if __name__ == "__main__":
-    README.write_text(with_catalogue(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(with_catalog(README.read_text(encoding="utf-8")), encoding="utf-8")

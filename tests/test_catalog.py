@@ -1,4 +1,4 @@
-"""The catalogue itself: everything builds, names are unique, and the stated counts are true."""
+"""The catalog itself: everything builds, names are unique, and the stated counts are true."""
 
 import math
 
@@ -114,6 +114,6 @@ def test_a_size_that_the_builder_refuses_is_refused(name, size, message):
         dc.catalog.build(name, size)
 
 
-def test_the_catalogue_can_not_be_changed():
+def test_the_catalog_can_not_be_changed():
     with pytest.raises(TypeError):
         ENTRIES["mine"] = ENTRIES["fft"]  # pyright: ignore[reportIndexIssue]

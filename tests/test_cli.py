@@ -27,9 +27,9 @@ def test_tour_writes_tables_and_figures_and_succeeds(tmp_path, capsys):
         assert name in shown
     assert "strongest period: 11.1 years" in shown
     assert "DISAGREE" not in shown
-    catalogue = json.loads((tmp_path / "out" / "catalogue.json").read_text())
-    assert [row["name"] for row in catalogue] == dc.catalog.names()
-    assert all(row["verdict"] == "proved" and row["formula_holds"] for row in catalogue)
+    catalog = json.loads((tmp_path / "out" / "catalog.json").read_text())
+    assert [row["name"] for row in catalog] == dc.catalog.names()
+    assert all(row["verdict"] == "proved" and row["formula_holds"] for row in catalog)
     basin = json.loads((tmp_path / "out" / "basin.json").read_text())
     assert [np.shape(result["trained"]) for result in basin] == [(8, 2), (8, 2)]
     for figure in ("parity", "sunspots", "basin"):

@@ -59,7 +59,7 @@ def test_readme_table_is_current():
     assert spec.loader is not None
     tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tables)
-    assert tables.with_catalogue(README) == README, "run python docs/make_tables.py"
+    assert tables.with_catalog(README) == README, "run python docs/make_tables.py"
 
 
 def test_readme_tree_names_every_file():

@@ -1,4 +1,4 @@
-"""Every law for every construction of the catalogue, in both precisions."""
+"""Every law for every construction of the catalog, in both precisions."""
 
 import pytest
 

@@ -71,3 +71,7 @@ def __getattr__(name: str):
     if name in ("experiments", "plot", "testing"):
         return _importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

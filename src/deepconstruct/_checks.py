@@ -50,7 +50,10 @@ def check_dtype(owner: str, dtype: Any, *, kind: str = "real") -> np.dtype:
     `None` means JAX's current default: 64 bits if `jax_enable_x64` is set, else 32.
     """
     default = complex if kind == "complex" else float
-    resolved = np.dtype(jnp.result_type(default) if dtype is None else dtype)
+    try:
+        resolved = np.dtype(jnp.result_type(default) if dtype is None else dtype)
+    except TypeError:
+        raise ValueError(f"{owner}: dtype must be a floating type, such as 'float32'; got {dtype!r}") from None
     wanted = np.complexfloating if kind == "complex" else np.floating
     # bfloat16 and the other extension types are no NumPy floats, but JAX knows them.
     if not jnp.issubdtype(resolved, wanted):

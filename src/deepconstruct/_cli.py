@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, MemoryError, jax.errors.JaxRuntimeError) as error:
         print(f"deepconstruct: {error}", file=sys.stderr)
         return 2
 
@@ -34,12 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     walk.add_argument("--out", type=Path, default=Path("tour"), help="folder for tables and figures (default: ./tour)")
     walk.set_defaults(run=_tour)
 
-    show = commands.add_parser("list", help="the catalogue of constructions")
+    show = commands.add_parser("list", help="the catalog of constructions")
     show.set_defaults(run=_list)
 
     check = commands.add_parser("certify", help="build one construction and certify it")
     check.add_argument("name", help="a name from 'deepconstruct list'")
-    check.add_argument("--size", type=int, help="its size (default: the catalogue's)")
+    check.add_argument("--size", type=int, help="its size (default: the catalog's)")
     check.add_argument("--dtype", help="such as float64 or complex128 (default: 32 bits)")
     check.add_argument("--method", default="auto", help="auto, exhaustive, basis or sampling")
     check.set_defaults(run=_certify)
@@ -49,13 +49,17 @@ def _parser() -> argparse.ArgumentParser:
 def _tour(options: argparse.Namespace) -> int:
     if options.file is not None and not options.file.is_file():
         raise ValueError(f"tour: no such file: {options.file}")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"tour: --out must be a folder that can be made: {error}") from None
     return 0 if tour(options.out, options.file) else 1
 
 
 def _list(options: argparse.Namespace) -> int:
     for name, entry in catalog.ENTRIES.items():
-        theorem = f"{entry.formula[0]} synapses" if entry.formula else ""
-        print(f"{name:22} {entry.summary:48} {theorem}")
+        theorem = f"synapses: {entry.formula[0]}" if entry.formula else ""
+        print(f"{name:22} {entry.summary:48} {theorem}".rstrip())
     return 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ._bias import bias_vector
 from ._checks import check_dtype
-from .construction import Construction
+from .construction import Construction, as_network
 from .linear import Dense, as_matrix
 from .network import Layer, Network, Repeat, flat_layers
 
@@ -30,6 +30,7 @@ def densify(network: Any) -> Any:
     """
     if isinstance(network, Construction):
         return Construction(densify(network.network), network.claim)
+    network = as_network("densify", network)
     dtype = network.dtype
     return Network(tuple(_dense_part(part, dtype) for part in network.layers))
 
@@ -57,7 +58,7 @@ def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
         >>> [int(mask.sum()) for mask in dc.sparsity_pattern(dc.parity(4))]
         [8, 8, 2]
     """
-    network = network.network if isinstance(network, Construction) else network
+    network = as_network("sparsity_pattern", network)
     masks = []
     for layer in flat_layers(network):
         rows, cols, _ = layer.linear.entries()
@@ -89,6 +90,7 @@ def astype(network: Network, dtype: Any) -> Network:
             f"astype: the claim of {network.name} is about {network.claim.dtype}; "
             "build the construction with dtype=..., or cast its .network"
         )
+    network = as_network("astype", network)
     kind = "complex" if jnp.issubdtype(network.dtype, jnp.complexfloating) else "real"
     resolved = check_dtype("astype", dtype, kind=kind)
     return jax.tree.map(lambda leaf: leaf.astype(resolved), network)

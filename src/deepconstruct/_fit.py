@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._checks import check_size
 from ._progress import progress_bar
-from .construction import Construction
+from .construction import Construction, as_network
 from .network import Network
 
 _CHUNKS = 100
@@ -66,6 +66,7 @@ def fit(
 
     Raises:
         ValueError: `steps` below 1.
+        TypeError: something else than a network, a loss or an optimizer.
 
     Example:
         >>> import deepconstruct as dc, jax, optax
@@ -76,7 +77,11 @@ def fit(
         True
     """
     steps = check_size("fit", "steps", steps)
-    state = start(network.network if isinstance(network, Construction) else network, optimizer)
+    if not isinstance(optimizer, optax.GradientTransformation):
+        raise TypeError(f"fit: optimizer must be an Optax one, such as optax.adam(1e-3); got {optimizer!r}")
+    if not callable(loss):
+        raise TypeError(f"fit: loss must be called as loss(network, key), as those of dc.losses are; got {loss!r}")
+    state = start(as_network("fit", network), optimizer)
     chunk = -(-steps // _CHUNKS) if progress else steps
     stop = None if steps % chunk == 0 else steps
     losses = []

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from ._checks import check_choice, check_scalar, is_concrete
-from .construction import Construction
+from .construction import Construction, as_network
 from .linear import AbstractLinear, DirectSum, Stack
 from .network import Network, Repeat
 
@@ -62,7 +62,7 @@ def perturb(
         std = {"glorot": fan_std, "absolute": 1.0, "relative": jnp.abs(leaf)}[scheme]
         return leaf + (scale * std * _normal(leaf_key, leaf)).astype(leaf.dtype)
 
-    return _change(network, fans, None, shift, shift if biases else None, key)
+    return _change(as_network("perturb", network), fans, None, shift, shift if biases else None, key)
 
 
 def reinitialize(
@@ -104,14 +104,11 @@ def reinitialize(
     def clear(leaf: Array, fan_std: Any, leaf_key: PRNGKeyArray) -> Array:
         return jnp.zeros_like(leaf)
 
-    return _change(network, fans, _GAINS[scheme], draw, clear if biases else None, key)
+    return _change(as_network("reinitialize", network), fans, _GAINS[scheme], draw, clear if biases else None, key)
 
 
-def _change(
-    network: Network | Construction, fans: str, gain: float | None, weights: Any, biases: Any, key: PRNGKeyArray
-) -> Network:
+def _change(network: Network, fans: str, gain: float | None, weights: Any, biases: Any, key: PRNGKeyArray) -> Network:
     """Apply `weights(leaf, std, key)` to the weights and `biases`, if any, to the biases."""
-    network = network.network if isinstance(network, Construction) else network
     leaves, treedef = jax.tree.flatten(network)
     plan = _leaf_plan(network, fans, gain)
     changed = []

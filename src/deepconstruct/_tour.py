@@ -29,7 +29,7 @@ _ROW = 2**16
 def tour(out: Path | None, file: Path | None, say: Callable[[str], Any] = print) -> bool:
     """Run all parts, writing tables and figures to `out` if given; whether every certificate holds."""
     say(f"deepconstruct tour, on {jax.devices()[0].device_kind} ({jax.default_backend()})\n")
-    table = catalogue_table(say)
+    table = catalog_table(say)
     file_parity = check_file(file, say)
     sunspots = check_sunspots(say)
     basins = small_basin(say)
@@ -43,9 +43,9 @@ def tour(out: Path | None, file: Path | None, say: Callable[[str], Any] = print)
     return not failed and file_parity["agree"] and sunspots["agree"]
 
 
-def catalogue_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
-    """Build, count and certify every construction of the catalogue."""
-    say("1. Every construction of the catalogue, built and certified\n")
+def catalog_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """Build, count and certify every construction of the catalog."""
+    say("1. Every construction of the catalog, built and certified\n")
     heads = f"{'name':21} {'what':47} {'exact on':30} {'depth':>5} {'neurons':>7} {'synapses':>8} {'theorem':>8}  "
     say(heads + "certificate" + " " * 42 + "time")
     rows = []
@@ -134,13 +134,13 @@ def small_basin(say: Callable[[str], Any]) -> list[Basin]:
     """Perturb and retrain the parity tree of 16 bits, dense and structured."""
     say("\n4. Parity of 16 bits, three-neuron sigmoid XORs, perturbed and retrained (2,000 steps of Adam)\n")
     basins = [parity_basin(kind=kind, key=jax.random.key(0)) for kind in ("dense", "structured")]
-    say(f"   {'noise':>5}  {'dense: untrained, trained test error':44}  structured: untrained, trained test error")
+    say(f"   {'noise':>5}  {'dense: untrained -> trained test error, a column a seed':46}  structured: the same")
     for i, scale in enumerate(basins[0].scales):
         cells = []
         for basin in basins:
             runs = zip(basin.untrained[i], basin.trained[i], strict=True)
-            cells.append("  ".join(f"{before:.0e} > {after:.0e}" for before, after in runs))
-        say(f"   {scale:5.2f}  {cells[0]:44}  {cells[1]}")
+            cells.append("  ".join(f"{before:.0e} -> {after:.0e}" for before, after in runs))
+        say(f"   {scale:5.2f}  {cells[0]:46}  {cells[1]}")
     say("   0.25 is chance. Noise on weights only, scaled by layer fans; a home run has error below 0.01.")
     for basin in basins:
         share = "  ".join(f"{value:.2f}" for value in basin.success())
@@ -157,7 +157,7 @@ def _write(
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     tables = {
-        "catalogue": table,
+        "catalog": table,
         "file": file_parity,
         "sunspots": sunspots,
         "basin": [dataclasses.asdict(basin) | {"success": basin.success()} for basin in basins],

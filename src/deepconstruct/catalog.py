@@ -1,4 +1,4 @@
-"""The catalogue: every construction of the library, with the sizes at which it is tested.
+"""The catalog: every construction of the library, with the sizes at which it is tested.
 
 Whatever is listed here is run through every law of `deepconstruct.testing`, certified by the tour
 and shown in the README's table.

@@ -61,7 +61,7 @@ class Claim:
     Attributes:
         target: the function that is computed.
         domain: where; `codomain`: where the target's values lie.
-        error: the bound at points of the domain; zero means exact.
+        error: the bound at points of the domain; zero means exact. A number is an absolute bound.
         radius: how far inputs may be off the domain, at least 0.
         gain: how much of that shows in the output, at most.
         rounding: what moved inputs add where points of the domain are computed exactly.
@@ -80,6 +80,14 @@ class Claim:
     source: str = ""
 
     def __post_init__(self):
+        for name, kind in (("target", AbstractTarget), ("domain", AbstractDomain), ("codomain", AbstractDomain)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(
+                    f"Claim: {name} must be one of dc.{'targets' if name == 'target' else 'domains'}; "
+                    f"got {getattr(self, name)!r}"
+                )
+        if not isinstance(self.error, Bound):
+            object.__setattr__(self, "error", Bound(absolute=self.error))
         object.__setattr__(self, "dtype", np.dtype(self.dtype).name)
         for name in ("radius", "gain", "rounding"):
             if not getattr(self, name) >= 0:
@@ -172,13 +180,45 @@ def claim(network: Network, claim: Claim) -> Construction:
         >>> dc.certify(dc.claim(dc.densify(xor.network), xor.claim)).verdict
         'proved'
     """
+    if not isinstance(network, Network) or not isinstance(claim, Claim):
+        raise TypeError(
+            f"claim: expected a Network and a Claim; got {type(network).__name__} and {type(claim).__name__}. "
+            "A construction has both, as .network and .claim"
+        )
     return Construction(network, claim)
+
+
+def as_network(owner: str, value: Any) -> Network:
+    """The network of a construction, or the network itself."""
+    if isinstance(value, Construction):
+        return value.network
+    if not isinstance(value, Network):
+        raise TypeError(f"{owner}: expected a Network or Construction; got {type(value).__name__}")
+    return value
 
 
 @partial(jax.jit, static_argnums=2)
 def _run(network: Network, x: Array, axis: int) -> Array:
     # Compiled, a call neither holds all intermediate arrays nor pays for every operation.
     return network(x, axis=axis)
+
+
+def _check_target(claim: Claim) -> None:
+    """Refuse a target of another shape than its codomain, which would broadcast to a wrong error."""
+    batch, name = 3 if claim.codomain.size != 3 else 5, claim.target.name
+    x = jax.ShapeDtypeStruct((batch, claim.domain.size), claim.dtype)
+    try:
+        shape = jax.eval_shape(claim.target, x).shape
+    except (TypeError, AttributeError, jax.errors.JAXTypeError) as error:
+        raise TypeError(
+            f"claim: target {name!r} must be written in JAX on the last axis; it raised: {error}"
+        ) from error
+    wanted = (batch, claim.codomain.size)
+    if shape != wanted:
+        raise ValueError(
+            f"claim: target {name!r} must map (*batch, {claim.domain.size}) to (*batch, {claim.codomain.size}); "
+            f"it maps {x.shape} to {shape}. Did it drop the last axis (keepdims=True keeps it)?"
+        )
 
 
 def _check_fit(network: Network, claim: Claim) -> None:
@@ -189,5 +229,6 @@ def _check_fit(network: Network, claim: Claim) -> None:
     ):
         if domain.size != size:
             raise ValueError(f"claim: {name} {what} {domain} of {domain.size}, but the network {what} {size}")
+    _check_target(claim)
     if network.dtype.name != claim.dtype:
         raise ValueError(f"claim: {name} is about {claim.dtype}, but the weights are {network.dtype.name}")

@@ -66,6 +66,8 @@ class Layer(eqx.Module):
     def __check_init__(self):
         if not isinstance(self.linear, AbstractLinear):
             raise TypeError(f"Layer: linear must be a map of dc.linear; got {type(self.linear).__name__}")
+        if not isinstance(self.activation, AbstractActivation):
+            raise TypeError(f"Layer: activation must be one of dc.activations, such as ReLU(); got {self.activation!r}")
         shape = None
         if isinstance(self.bias, AbstractBias):
             shape = (self.bias.size,)
@@ -141,6 +143,10 @@ class Repeat(eqx.Module):
         return tuple(layer for block in blocks for layer in block)
 
 
+def _as_tuple(layers: Any) -> Any:
+    return tuple(layers) if isinstance(layers, list) else layers
+
+
 class Network(eqx.Module):
     """A chain of layers and repeated blocks: a pytree whose leaves are its trainable arrays.
 
@@ -159,7 +165,7 @@ class Network(eqx.Module):
         [1.0]
     """
 
-    layers: tuple[Layer | Repeat, ...]
+    layers: tuple[Layer | Repeat, ...] = eqx.field(converter=_as_tuple)
 
     def __check_init__(self):
         _check_chain("Network", self.layers)
@@ -214,8 +220,8 @@ class Network(eqx.Module):
             )
         if jnp.iscomplexobj(x) and not jnp.issubdtype(self.dtype, jnp.complexfloating):
             raise TypeError(
-                f"Network: complex input to a network of {self.dtype.name} weights; "
-                "use dc.realify on its complex parts, or pass the real part"
+                f"Network: complex input to a network of {self.dtype.name} weights; pass the real part, "
+                "or stack real and imaginary parts for a network made by dc.realify"
             )
         return x.astype(self.dtype), axis % x.ndim
 
@@ -271,6 +277,8 @@ def layer_outputs(network: Network, x: Any) -> list[Inexact[Array, "*batch width
         [[2.0, 1.0], [0.0]]
     """
     network = getattr(network, "network", network)
+    if not isinstance(network, Network):
+        raise TypeError(f"layer_outputs: expected a Network or Construction; got {type(network).__name__}")
     x, _ = network._prepared(x, -1)
     batch = x.shape[:-1]
     h, outputs = x.reshape(math.prod(batch), network.in_size, 1), []

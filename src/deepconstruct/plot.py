@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .construction import Construction
+from .construction import Construction, as_network
 from .experiments.parity_basin import SUCCESS, Basin
 from .linear.queries import concrete_entries
 from .network import Layer, Network, flat_layers
@@ -49,7 +49,7 @@ def network(shown: Network | Construction, *, title: str | None = None) -> Figur
         >>> figure.axes[0].get_title()
         'parity(8)'
     """
-    net = shown.network if isinstance(shown, Construction) else shown
+    net = as_network("plot.network", shown)
     if title is None:
         title = shown.name if isinstance(shown, Construction) else ""
     layers = flat_layers(net)
@@ -65,6 +65,7 @@ def network(shown: Network | Construction, *, title: str | None = None) -> Figur
     axes.set_xticks([])
     axes.margins(0.05, 0.08)
     axes.set_title(title)
+    axes.set_xlabel("blue: positive weights, red: negative; width: modulus", fontsize="small", color="gray")
     for side in axes.spines.values():
         side.set_visible(False)
     return figure
@@ -115,7 +116,7 @@ def _synapses(layer: Layer, below: np.ndarray, above: np.ndarray, height: int) -
     )
 
 
-def basin(basins: Sequence[Basin], *, title: str | None = None) -> Figure:
+def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figure:
     """Plot test error and success against the noise scale, one color a kind of network.
 
     Args:
@@ -125,6 +126,7 @@ def basin(basins: Sequence[Basin], *, title: str | None = None) -> Figure:
     Returns:
         The figure.
     """
+    basins = [basins] if isinstance(basins, Basin) else basins
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for result, color in zip(basins, (_NEGATIVE, _POSITIVE, "#5b8e3e", "#7a5195"), strict=False):
@@ -136,7 +138,8 @@ def basin(basins: Sequence[Basin], *, title: str | None = None) -> Figure:
         right.plot(scales, result.success(), "o-", color=color, label=result.kind)
     left.axhline(0.25, color="gray", linewidth=0.8)
     left.annotate("chance", (0, 0.25), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points")
-    left.axhline(SUCCESS, color="gray", linewidth=0.8, linestyle="--")
+    left.axhline(SUCCESS, color="gray", linewidth=0.8, linestyle="--", label="home, if below")
+    left.plot([], [], ".", color="gray", label="single runs, trained")
     left.set(xscale="log", yscale="log", xlabel="noise scale", ylabel="mean squared test error")
     right.set(xscale="log", xlabel="noise scale", ylabel="share of runs that came home", ylim=(-0.05, 1.05))
     left.legend(fontsize="small", loc="lower right")
@@ -160,10 +163,10 @@ def spectrum(years: Any, values: Any, power: Any, *, peak: float) -> Figure:
     figure = Figure(figsize=(10, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(years, values, color=_POSITIVE, linewidth=1)
-    left.set(xlabel="year", ylabel="sunspot number")
+    left.set(xlabel="year", ylabel="sunspot number", title="Annual mean sunspot numbers")
     frequencies = np.arange(1, len(power)) / len(values)
     right.plot(1 / frequencies, power[1:], color=_POSITIVE)
     right.axvline(peak, color=_NEGATIVE, linewidth=0.8)
     right.annotate(f" {peak:.1f} years", (peak, 0.95), xycoords=("data", "axes fraction"), color=_NEGATIVE)
-    right.set(xscale="log", xlabel="period in years", ylabel="power")
+    right.set(xscale="log", xlabel="period in years", ylabel="power", title="Spectrum, by the FFT network")
     return figure

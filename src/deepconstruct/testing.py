@@ -191,7 +191,7 @@ def excess(construction: Construction, x: np.ndarray, moved: np.ndarray | None =
     return float(np.max(np.linalg.norm(over.astype(np.float64), axis=-1) - budget))
 
 
-def _given(construction: Construction, check: Callable[[Any], None], extra: Any = None) -> None:
+def _given(construction: Any, check: Callable[[Any], None], extra: Any = None) -> None:
     """Run `check` on drawn inputs, with what `extra` draws beside them."""
     drawn = inputs(construction) if extra is None else st.tuples(inputs(construction), extra)
     # The first example compiles, so a deadline would be a race.
@@ -205,6 +205,17 @@ def within_claim(build: Build, dtype: str) -> None:
     def check(x: np.ndarray) -> None:
         over = excess(construction, x)
         assert over <= 0, f"{construction.name}: exceeds its claim by {over:.3g} at {x}"
+
+    _given(construction, check)
+
+
+def target_in_codomain(build: Build, dtype: str) -> None:
+    """The target's values lie in the claimed codomain; compositions build on that."""
+    construction = build(dtype)
+
+    def check(x: np.ndarray) -> None:
+        inside = construction.claim.codomain.contains(jnp.asarray(construction.claim.target(jnp.asarray(x))))
+        assert bool(jnp.all(inside)), f"{construction.name}: leaves {construction.claim.codomain} at {x}"
 
     _given(construction, check)
 
@@ -329,6 +340,7 @@ LAWS: dict[str, Callable[[Build, str], None]] = {
     law.__name__: law
     for law in (
         within_claim,
+        target_in_codomain,
         within_claim_when_moved,
         jit_equals_eager,
         one_trace,

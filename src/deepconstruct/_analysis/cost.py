@@ -5,7 +5,7 @@ import dataclasses
 import jax
 
 from ..activations import Identity, groups
-from ..construction import Construction
+from ..construction import Construction, as_network
 from ..linear.queries import concrete_entries
 from ..network import Layer, Network, flat_layers
 
@@ -52,7 +52,7 @@ def cost(network: Network | Construction) -> Cost:
         >>> dc.cost(dc.parity(32))
         Cost(layers=6, depth=5, width=32, neurons=62, linear_neurons=0, synapses=186, parameters=248)
     """
-    network = network.network if isinstance(network, Construction) else network
+    network = as_network("cost", network)
     layers = flat_layers(network)
     hidden = layers[:-1] if layers[-1].is_linear else layers
     return Cost(

@@ -8,12 +8,11 @@ import numpy as np
 from jaxtyping import Array
 
 from ..construction import Claim, Construction
-from ..network import Network, block_layers
+from ..network import Network
 from .certificate import Certificate, certificate
+from .compare import block_size, claimed_terms, compare
 
 LARGEST = 2**26
-_BLOCK = 2**17
-_CELLS = 2**23
 
 
 def by_enumeration(construction: Construction) -> Certificate:
@@ -25,9 +24,7 @@ def by_enumeration(construction: Construction) -> Certificate:
             f"certify: exhaustive enumeration needs a finite domain of at most 2^26 inputs; {claim.domain} has "
             f"{'infinitely many' if count is None else f'{count:.3g}'}"
         )
-    # Wide networks get smaller blocks: a block of hidden units should stay within memory.
-    width = max(layer.out_size for layer in block_layers(construction.network))
-    block = min(_BLOCK, count, max(1, _CELLS // width))
+    block = min(count, block_size(construction.network))
     excess, error, worst = _scan(construction.network, claim, count, block)
     refuted = not float(excess) <= 0  # a NaN refutes
     example = None
@@ -40,8 +37,7 @@ def by_enumeration(construction: Construction) -> Certificate:
         "refuted" if refuted else "proved",
         inputs=count,
         error=float(error),
-        claimed=claim.error.absolute,
-        relative=False,
+        **claimed_terms(claim),
         counterexample=example,
     )
 
@@ -71,12 +67,3 @@ def _scan(network: Network, claim: Claim, count: int, block: int) -> tuple[Array
     real = jnp.finfo(jnp.promote_types(network.dtype, jnp.result_type(float))).dtype
     begin = (jnp.asarray(-jnp.inf, real), jnp.zeros((), real), jnp.zeros((), "uint32"))
     return jax.lax.scan(step, begin, starts)[0]
-
-
-def compare(network: Network, claim: Claim, x: Array) -> tuple[Array, Array]:
-    """For every row of `x`: the error in the max norm, and what it exceeds the claim by."""
-    wanted = claim.target(x)
-    got = network(x.T, axis=0).T
-    errors = jnp.max(jnp.abs(got - wanted), axis=-1)
-    allowed = claim.error.absolute + claim.error.relative * jnp.linalg.norm(wanted, axis=-1)
-    return errors, errors - allowed

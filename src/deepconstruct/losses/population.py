@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
+from .._arithmetic.rounding import is_linear_network
+from ..network import block_layers
 from .base import AbstractLoss
 
 
@@ -16,6 +18,13 @@ class Population(AbstractLoss):
     outputs: Inexact[Array, "out columns"]
 
     def __call__(self, network, key):
+        expected = (self.inputs.shape[0], self.outputs.shape[0])
+        if (network.in_size, network.out_size) != expected or not is_linear_network(network):
+            raise ValueError(
+                f"population: the matrix needs a linear network {expected[0]} -> {expected[1]} without biases; "
+                f"got one {network.in_size} -> {network.out_size} with "
+                + ", ".join(sorted({layer.activation.name() for layer in block_layers(network)}))
+            )
         got = network(self.inputs, axis=0)
         return jnp.sum(jnp.abs(got - self.outputs) ** 2 if jnp.iscomplexobj(got) else (got - self.outputs) ** 2)
 
@@ -34,7 +43,8 @@ def population(matrix: Any, *, covariance: Any = None) -> Population:
         A loss whose value needs no random numbers (the key isn't used).
 
     Raises:
-        ValueError: shapes that don't fit, or a covariance that isn't positive definite.
+        ValueError: shapes that don't fit, or a covariance that isn't Hermitian and positive definite;
+            when it is evaluated, a network that isn't linear or doesn't fit the matrix.
 
     Source: Nye & Saxe (2018), section 3.
 
