@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct._certify import exhaustive
+from deepconstruct._certify import comparison
 from deepconstruct.domains import Bits, Points, Product, Space
 from deepconstruct.linear import Dense, Kronecker
 from deepconstruct.network import Layer, Network
@@ -82,7 +82,7 @@ def test_a_wrong_target_is_refuted():
 @pytest.mark.parametrize("index", [0, 1, 99, 100, 399, 411, 412, 500, 511])
 def test_a_single_wrong_input_is_found_wherever_it_lies(index, monkeypatch):
     # 512 inputs in blocks of 100: the last block is short.
-    monkeypatch.setattr(exhaustive, "_BLOCK", 100)
+    monkeypatch.setattr(comparison, "_BLOCK", 100)
     certificate = dc.certify(with_target(dc.parity(9, dtype="float64"), parity_but_at(index, 9)))
     assert certificate.verdict == "refuted"
     assert certificate.counterexample == bits_of(index, 9)
@@ -90,7 +90,7 @@ def test_a_single_wrong_input_is_found_wherever_it_lies(index, monkeypatch):
 
 
 def test_a_proof_in_blocks_that_do_not_divide_the_domain(monkeypatch):
-    monkeypatch.setattr(exhaustive, "_BLOCK", 100)
+    monkeypatch.setattr(comparison, "_BLOCK", 100)
     assert dc.certify(dc.parity(9, dtype="float64")).verdict == "proved"
 
 
@@ -311,3 +311,37 @@ def test_a_composition_is_proved_on_all_inputs():
     tree = dc.series(dc.parallel(two, two), dc.parity(2, dtype="float32"))
     certificate = dc.certify(tree)
     assert (certificate.verdict, certificate.inputs) == ("proved", 65_536)
+
+
+def test_a_target_outside_its_codomain_is_refuted_where_it_leaves():
+    # The network computes the sum exactly, but a sum isn't a bit, and compositions rely on that.
+    network = Network((Layer(Dense(jnp.ones((1, 2)))),))
+    target = dc.Target("sum", lambda x: x.sum(axis=-1, keepdims=True))
+    for method in ("exhaustive", "sampling"):
+        wrong = dc.claim(network, dc.Claim(target, dc.domains.Bits(2), dc.domains.Bits(1), dtype="float64"))
+        certificate = dc.certify(wrong, method=method)
+        assert certificate.verdict == "refuted"
+        assert certificate.counterexample == (1.0, 1.0)
+        right = dc.claim(network, dc.Claim(target, dc.domains.Bits(2), Points([[0.0], [1.0], [2.0]]), dtype="float64"))
+        assert dc.certify(right, method=method).holds
+
+
+@pytest.mark.parametrize("function", [lambda x: x.sum(axis=-1), lambda x: x[..., :1] * np.ones(2), lambda x: x.sum()])
+def test_a_target_of_another_shape_is_refused_before_it_broadcasts(function):
+    network = Network((Layer(Dense(jnp.ones((1, 2)))),))
+    claim = dc.Claim(dc.Target("sum", function), dc.domains.Bits(2), dc.domains.Bits(1), dtype="float64")
+    with pytest.raises(ValueError, match=r"claim: target 'sum' must map \(\*batch, 2\) to \(\*batch, 1\); it maps"):
+        dc.claim(network, claim)
+
+
+def test_sampling_measures_relative_claims_in_their_own_terms():
+    certificate = dc.certify(dc.fft(64, dtype="complex64"), method="sampling")
+    assert certificate.relative
+    assert certificate.claimed == dc.fft(64, dtype="complex64").claim.error.relative
+    assert 0 < certificate.error < certificate.claimed
+
+
+def test_sampling_of_a_wide_network_runs_in_blocks():
+    certificate = dc.certify(dc.parity(2**17, tied=True, dtype="float32"), method="sampling", samples=200)
+    assert certificate.verdict == "tested"
+    assert certificate.inputs >= 200

@@ -45,7 +45,7 @@ def test_tour_fails_when_a_certificate_does(tmp_path, monkeypatch, capsys):
     assert "FAILED" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, 8191, 8192, 8193, 200_000])
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 127, 128, 129, 200_000])
 def test_parity_of_a_file_equals_a_plain_count(tmp_path, size):
     data = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)
     path = tmp_path / "data.bin"
@@ -54,11 +54,19 @@ def test_parity_of_a_file_equals_a_plain_count(tmp_path, size):
     assert result["network"] == int(np.unpackbits(data).sum()) % 2
     assert result["agree"]
     assert result["bits"] == 8 * size
+    assert result["rows_right"] == result["rows"] == -(-size // 128)
 
 
 def test_tour_refuses_a_missing_file(tmp_path, capsys):
     assert main(["tour", "--file", str(tmp_path / "absent")]) == 2
     assert "no such file" in capsys.readouterr().err
+
+
+def test_tour_refuses_a_file_for_its_output_before_it_starts(tmp_path, capsys):
+    path = tmp_path / "file"
+    path.write_text("")
+    assert main(["tour", "--out", str(path)]) == 2
+    assert "tour: --out must be a folder that can be made" in capsys.readouterr().err
 
 
 def test_list_names_every_construction(capsys):
@@ -87,6 +95,7 @@ def test_certify_with_sampling_says_tested(capsys):
         (["certify", "fft", "--size", "12"], "power of two"),
         (["certify", "parity", "--method", "magic"], "method must be one of"),
         (["certify", "parity", "--dtype", "int32"], "dtype must be a real floating type"),
+        (["certify", "parity", "--dtype", "foo"], "dtype must be a floating type"),
     ],
 )
 def test_bad_usage_is_explained(arguments, message, capsys):

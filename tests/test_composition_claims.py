@@ -56,7 +56,9 @@ def made(
 ) -> dc.Construction:
     """A construction whose numbers are chosen, on an identity network."""
     layer = dc.Layer(dc.linear.Dense(jnp.eye(codomain.size, domain.size)))
-    target = dc.Target(name, lambda x: x) if target is None else target
+    size = codomain.size
+    same = dc.Target(name, lambda x: x if x.shape[-1] == size else jnp.resize(x, (*x.shape[:-1], size)))
+    target = same if target is None else target
     return dc.claim(
         dc.Network((layer,)),
         dc.Claim(target, domain, codomain, dc.Bound(*error), radius, gain, rounding, "float64", name),

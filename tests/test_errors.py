@@ -4,6 +4,7 @@
 # pyright: reportArgumentType=false
 
 import ast
+import dataclasses
 import math
 import re
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import deepconstruct as dc
@@ -125,6 +127,29 @@ KINDS = [
     (r"parity\(3\) does not declare itself linear", lambda: targets.Parity(3).matrix()),
     ("Points: expected real numbers; got complex ones", lambda: domains.Points([[1j]])),
     ("Sparse: rows and cols must be integers; got", lambda: linear.Sparse([0.5], [0], jnp.ones(1), (2, 2))),
+    ("Layer: activation must be one of dc.activations, .*; got 'relu'", lambda: layer(activation="relu")),
+    ("fit: optimizer must be an Optax one.*; got 'adam'",
+     lambda: dc.fit(network((1, 1)), losses.l1(1.0), "adam", steps=1, key=KEY)),
+    (r"fit: loss must be called as loss\(network, key\).*; got None",
+     lambda: dc.fit(network((1, 1)), None, optax.sgd(1.0), steps=1, key=KEY)),
+    ("claim: expected a Network and a Claim; got Construction and Claim",
+     lambda: dc.claim(dc.parity(2), dc.parity(2).claim)),
+    ("Claim: target must be one of dc.targets; got 'parity'",
+     lambda: dc.Claim("parity", domains.Bits(1), domains.Bits(1))),
+    ("Claim: codomain must be one of dc.domains; got 1", lambda: dc.Claim(targets.Parity(1), domains.Bits(1), 1)),
+    ("claim: target 'numpy' must be written in JAX on the last axis; it raised",
+     lambda: dc.claim(network((1, 1)), dataclasses.replace(claim_of(), target=dc.Target("numpy", np.asarray)))),
+    *((f"{name}: expected a Network or Construction; got int", function) for name, function in (
+        ("cost", lambda: dc.cost(3)),
+        ("densify", lambda: dc.densify(3)),
+        ("sparsity_pattern", lambda: dc.sparsity_pattern(3)),
+        ("astype", lambda: dc.astype(3, "float32")),
+        ("perturb", lambda: dc.perturb(3, 0.1, key=KEY)),
+        ("reinitialize", lambda: dc.reinitialize(3, key=KEY)),
+        ("fit", lambda: dc.fit(3, losses.l1(1.0), optax.sgd(1.0), steps=1, key=KEY)),
+        ("layer_outputs", lambda: dc.layer_outputs(3, [1])),
+        ("plot.network", lambda: dc.plot.network(3)),
+    )),
     ("Target: expected a name and a function; got 3 and", lambda: dc.Target(3, abs)),
     ("can't write set as JSON", lambda: _tour._plain(set())),
     ("no interval rule for nothing", lambda: intervals.activation_range(Nothing(), np.zeros(1), np.ones(1))),

@@ -113,6 +113,12 @@ BROKEN = {
             dc.realify(dc.fft(4)), target=dc.targets.Realified(dc.targets.DFT(4, "ortho"))
         ),
     },
+    "target_in_codomain": {
+        "sum is no bit": lambda dtype: dc.claim(
+            dc.Network((dc.Layer(dc.linear.Dense(jnp.ones((1, 2), dtype))),)),
+            dc.Claim(dc.Target("sum", lambda x: x.sum(axis=-1, keepdims=True)), Bits(2), Bits(1), dtype=dtype),
+        ),
+    },
     "within_claim_when_moved": {
         "gain too small": lambda dtype: claiming(dc.parity(4, dtype=dtype), gain=1.0),
         "no gain": lambda dtype: claiming(dc.realify(dc.fft(4, dtype="complex64")), gain=0.0, dtype="float32"),

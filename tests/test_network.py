@@ -79,7 +79,7 @@ def test_real_input_goes_into_a_complex_network():
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_complex_input_to_a_real_network_is_refused(dtype):
-    with pytest.raises(TypeError, match=r"Network: complex input to a network of float64 weights; use dc\.realify"):
+    with pytest.raises(TypeError, match=r"Network: complex input to a network of float64 weights; pass the real part"):
         NET(np.zeros((2, 3), dtype))
 
 
@@ -296,7 +296,8 @@ BAD = [
     (lambda: dc.Network((dc.Layer(linear.Dense(jnp.array([[jnp.nan]]))),)), ValueError, "weights must .* nan"),
     (lambda: dc.Network((dc.Layer(D22, jnp.array([0, jnp.inf])),)), ValueError, "weights must be finite; got inf"),
     (lambda: dc.Network(()), ValueError, "Network: layers must be a non-empty tuple"),
-    (lambda: dc.Network([dc.Layer(D22)]), ValueError, "Network: layers must be a non-empty tuple"),  # pyright: ignore
+    (lambda: dc.Network([]), ValueError, "Network: layers must be a non-empty tuple"),  # pyright: ignore
+    (lambda: dc.Layer(D22, activation="relu"), TypeError, "Layer: activation must be one of"),  # pyright: ignore
     (lambda: dc.Network((D22,)), TypeError, "Network: layers must be Layer or Repeat; got Dense"),  # pyright: ignore
     (lambda: dc.Network((dc.Layer(D32), dc.Layer(D22))), ValueError, "layer 0 gives 3 features but layer 1 takes 2"),
     (lambda: dc.Network((dc.Layer(linear.Dense(jnp.ones((1, 1), int))),)), TypeError, "every weight must be"),
@@ -311,6 +312,10 @@ BAD = [
 def test_bad_networks_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_layers_may_come_as_a_list():
+    assert isinstance(dc.Network([dc.Layer(D22)]).layers, tuple)  # pyright: ignore[reportArgumentType]
 
 
 def test_networks_may_be_built_from_traced_weights():

@@ -317,3 +317,9 @@ def test_without_a_learning_rate_none_returns():
 def test_from_much_dense_noise_none_returns():
     _, after = comes_home(0.75, True, 1e-4)
     assert np.all(after > 0.2)
+
+
+@pytest.mark.parametrize("network", [dc.parity(8), dc.fft(4)], ids=["nonlinear", "another size"])
+def test_population_refuses_networks_that_its_matrix_does_not_fit(network):
+    with pytest.raises(ValueError, match="population: the matrix needs a linear network 8 -> 8 without biases; got"):
+        dc.losses.population(np.eye(8))(network.network, jax.random.key(0))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from . import __version__, catalog
 from ._analysis.cost import cost
@@ -64,7 +63,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _certify(options: argparse.Namespace) -> int:
-    if options.dtype is not None and np.dtype(options.dtype).itemsize >= (16 if "complex" in options.dtype else 8):
+    if options.dtype in ("float64", "complex128"):
         jax.config.update("jax_enable_x64", True)
     construction = catalog.build(options.name, options.size, dtype=options.dtype)
     certificate = certify(construction, method=options.method)

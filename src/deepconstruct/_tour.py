@@ -22,8 +22,8 @@ try:
 except ImportError:
     plot = None
 
-# Bits a network of the file check takes at once; longer files are cut into rows of that many.
-_ROW = 2**16
+# The file check cuts a file into rows of so many bits, and runs so many rows at once.
+_ROW, _ROWS = 2**10, 2**12
 
 
 def tour(out: Path | None, file: Path | None, say: Callable[[str], Any] = print) -> bool:
@@ -78,29 +78,46 @@ def catalog_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
 
 
 def check_file(file: Path | None, say: Callable[[str], Any]) -> dict[str, Any]:
-    """The parity of a file's bits by networks, and by a plain count."""
+    """The parity of a file's bits by networks, row by row and in all, and by a plain count."""
     if file is None:
         name, data = "the Gettysburg Address", _record("gettysburg.txt").encode()
     else:
         name, data = str(file), file.read_bytes()
-    counted = int.from_bytes(data, "big").bit_count() % 2
-    computed = network_parity(np.unpackbits(np.frombuffer(data, np.uint8)))
+    rows = np.zeros((-(-8 * len(data) // _ROW), _ROW // 8), np.uint8)
+    rows.ravel()[: len(data)] = np.frombuffer(data, np.uint8)  # zeros fill the last row: its parity stays
+    parities = row_parities(rows)
+    counted = np.bitwise_count(rows).sum(axis=1) % 2
+    right = int(np.sum(parities == counted))
+    computed, count = network_parity(parities), int.from_bytes(data, "big").bit_count() % 2
+    agree = computed == count and right == len(rows)
     say(f"\n2. The parity of {name}: {len(data):,} bytes, {8 * len(data):,} bits")
-    say(f"   network: {computed}   plain count: {counted}   {'agree' if computed == counted else 'DISAGREE'}")
-    return {"file": name, "bits": 8 * len(data), "network": computed, "count": counted, "agree": computed == counted}
+    say(f"   parity({_ROW}) on {len(rows):,} rows: {right:,} agree with a plain count, {int(counted.sum()):,} are odd")
+    say(f"   all bits, by network: {computed}   plain count: {count}   {'agree' if agree else 'DISAGREE'}")
+    return {
+        "file": name,
+        "bits": 8 * len(data),
+        "rows": len(rows),
+        "rows_right": right,
+        "network": computed,
+        "count": count,
+        "agree": agree,
+    }
+
+
+def row_parities(rows: np.ndarray) -> np.ndarray:
+    """The parity of every row of packed bits, by one exact network."""
+    network = jax.jit(parity(8 * rows.shape[1]).network)
+    blocks = (np.unpackbits(rows[i : i + _ROWS], axis=1) for i in range(0, len(rows), _ROWS))
+    return np.concatenate([np.zeros(0, np.uint8), *(np.asarray(network(b))[:, 0].astype(np.uint8) for b in blocks)])
 
 
 def network_parity(bits: np.ndarray) -> int:
-    """The parity of any number of bits by exact networks: rows first, then the rows' parities."""
+    """The parity of any number of bits by exact networks: of rows first, then of their parities."""
     while len(bits) > 1:
-        width = min(_ROW, 1 << (len(bits) - 1).bit_length())
-        # Zeros fill the last row: they don't change its parity.
+        width = min(2 * _ROW, max(8, 1 << (len(bits) - 1).bit_length()))
         rows = np.zeros((-(-len(bits) // width), width), np.uint8)
         rows.ravel()[: len(bits)] = bits
-        network = jax.jit(parity(width).network)
-        bits = np.concatenate(
-            [np.asarray(network(rows[i : i + 64])).astype(np.uint8)[:, 0] for i in range(0, len(rows), 64)]
-        )
+        bits = row_parities(np.packbits(rows, axis=1))
     return int(bits[0]) if len(bits) else 0
 
 

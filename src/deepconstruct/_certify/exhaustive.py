@@ -10,7 +10,7 @@ from jaxtyping import Array
 from ..construction import Claim, Construction
 from ..network import Network
 from .certificate import Certificate, certificate
-from .compare import block_size, claimed_terms, compare
+from .comparison import block_size, claimed_terms, compare
 
 LARGEST = 2**26
 

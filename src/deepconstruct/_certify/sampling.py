@@ -10,7 +10,7 @@ from .._progress import progress_bar
 from ..construction import Claim, Construction
 from ..network import Network
 from .certificate import Certificate, certificate
-from .compare import block_size, claimed_terms, compare
+from .comparison import block_size, claimed_terms, compare
 
 # From this many blocks on, a bar shows how far the test is.
 _LONG = 20
