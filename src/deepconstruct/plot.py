@@ -127,7 +127,7 @@ def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figur
         The figure.
     """
     basins = [basins] if isinstance(basins, Basin) else basins
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for result, color in zip(basins, (_NEGATIVE, _POSITIVE, "#5b8e3e", "#7a5195"), strict=False):
         scales = np.asarray(result.scales)
@@ -142,7 +142,8 @@ def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figur
     left.plot([], [], ".", color="gray", label="single runs, trained")
     left.set(xscale="log", yscale="log", xlabel="noise scale", ylabel="mean squared test error")
     right.set(xscale="log", xlabel="noise scale", ylabel="share of runs that came home", ylim=(-0.05, 1.05))
-    left.legend(fontsize="small", loc="lower right")
+    # Below the axes, where it covers no run.
+    left.legend(fontsize="small", ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     right.legend(fontsize="small")
     figure.suptitle(title or f"Basin of attraction of parity, n = {basins[0].n}")
     return figure
