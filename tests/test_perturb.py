@@ -331,3 +331,9 @@ def test_keys_may_be_mapped():
 def test_bad_arguments_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_old_style_keys_are_taken_too():
+    first = dc.perturb(dc.parity(4), 0.1, key=jax.random.PRNGKey(3))
+    second = dc.perturb(dc.parity(4), 0.1, key=jax.random.key(3))
+    assert all(map(np.array_equal, jax.tree.leaves(first), jax.tree.leaves(second)))

@@ -72,6 +72,18 @@ def check_available(owner: str, dtype: Any) -> None:
         )
 
 
+def check_key(owner: str, key: Any) -> None:
+    """Refuse what isn't one PRNG key (typed, or an old-style pair of 32-bit words)."""
+    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+    if dtype is not None:
+        if jnp.issubdtype(dtype, jax.dtypes.prng_key) and shape == ():
+            return
+        if dtype == np.uint32 and shape == (2,):
+            return
+    what = type(key).__name__ if shape is None else f"an array of shape {shape}"
+    raise TypeError(f"{owner}: key must be one PRNG key, such as jax.random.key(0); got {what}")
+
+
 def is_concrete(array: Any) -> bool:
     """Whether the values of `array` can be looked at now (it is not being traced)."""
     return not isinstance(array, Tracer)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._checks import check_size
+from ._checks import check_key, check_size
 from ._progress import progress_bar
 from .construction import Construction, as_network
 from .network import Network
@@ -77,6 +77,7 @@ def fit(
         True
     """
     steps = check_size("fit", "steps", steps)
+    check_key("fit", key)
     if not isinstance(optimizer, optax.GradientTransformation):
         raise TypeError(f"fit: optimizer must be an Optax one, such as optax.adam(1e-3); got {optimizer!r}")
     if not callable(loss):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from ._checks import check_choice, check_scalar, is_concrete
+from ._checks import check_choice, check_key, check_scalar, is_concrete
 from .construction import Construction, as_network
 from .linear import AbstractLinear, DirectSum, Stack
 from .network import Network, Repeat
@@ -53,6 +53,7 @@ def perturb(
         >>> type(noisy).__name__, dc.cost(noisy).synapses
         ('Network', 42)
     """
+    check_key("perturb", key)
     check_choice("perturb", "scheme", scheme, ("glorot", "absolute", "relative"))
     check_choice("perturb", "fans", fans, ("layer", "pattern"))
     if is_concrete(scale):
@@ -95,6 +96,7 @@ def reinitialize(
         >>> dc.cost(start).synapses
         42
     """
+    check_key("reinitialize", key)
     check_choice("reinitialize", "scheme", scheme, _GAINS)
     check_choice("reinitialize", "fans", fans, ("layer", "pattern"))
 
