@@ -48,10 +48,6 @@ def _parser() -> argparse.ArgumentParser:
 def _tour(options: argparse.Namespace) -> int:
     if options.file is not None and not options.file.is_file():
         raise ValueError(f"tour: no such file: {options.file}")
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"tour: --out must be a folder that can be made: {error}") from None
     return 0 if tour(options.out, options.file) else 1
 
 

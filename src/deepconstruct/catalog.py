@@ -96,57 +96,61 @@ def _bounded_gates(n: int) -> int:
     return n * 2**m + 2 ** (m - 1) * m * 2 ** (m - 1) + 2 ** (m - 1)
 
 
-def _entries() -> Iterator[Entry]:
+def _real(name: str, summary: str, size: int, sizes: tuple, formula: Any, source: str, make: Any) -> Entry:
+    """An entry with real weights."""
+    return Entry(name, summary, make, size, sizes, formula, "real", source)
+
+
+def _parity_entries() -> Iterator[Entry]:
     tree, tree_sizes = ("6 n - 6", lambda n: 6 * n - 6), (2, 3, 7, 8, 16)
     nye_saxe = "Nye & Saxe (2018), Fig. 1"
 
-    def real(name: str, summary: str, size: int, sizes: tuple, formula: Any, source: str, make: Any) -> Entry:
-        return Entry(name, summary, make, size, sizes, formula, "real", source)
-
-    yield real(
+    yield _real(
         "parity", "parity of n bits, tree of ReLU gates", 16, (1, *tree_sizes, 37), tree, nye_saxe,
         lambda n, dtype=None: parity(n, dtype=dtype),
     )  # fmt: skip
-    yield real(
+    yield _real(
         "parity_step", "parity of n bits, tree of threshold gates", 16, tree_sizes, tree, nye_saxe,
         lambda n, dtype=None: parity(n, activation="step", dtype=dtype),
     )  # fmt: skip
-    yield real(
+    yield _real(
         "parity_sigmoid", "parity of n bits, calibrated sigmoids", 16, tree_sizes, tree, nye_saxe,
         lambda n, dtype=None: parity(n, activation="sigmoid", dtype=dtype),
     )  # fmt: skip
-    yield real(
+    yield _real(
         "parity_unfused", "parity of n bits, the three-neuron sigmoid XOR", 16, tree_sizes, tree, nye_saxe,
         lambda n, dtype=None: parity(n, activation="sigmoid", fused=False, readout="raw", dtype=dtype),
     )  # fmt: skip
-    yield real(
+    yield _real(
         "parity_signs", "product of n signs, tree of ReLU gates", 16, tree_sizes, tree, nye_saxe,
         lambda n, dtype=None: parity(n, encoding="signs", dtype=dtype),
     )  # fmt: skip
-    yield real(
+    yield _real(
         "parity_tied", "parity of n bits, one shared gate a level", 16, (2, 3, 6, 16), tree, nye_saxe,
         lambda n, dtype=None: parity(n, tied=True, dtype=dtype),
     )  # fmt: skip
-    yield real(
+    yield _real(
         "parity_ternary", "parity of n bits, three-input gates", 9, (3, 5, 9), None, nye_saxe,
         lambda n, dtype=None: parity(n, arity=3, dtype=dtype),
     )  # fmt: skip
-    yield real(
+    yield _real(
         "parity_count", "parity of n bits by counting, one hidden layer", 16, (1, 2, 3, 7, 16),
         ("n^2 + n", lambda n: n * n + n), "Nye & Saxe (2018), introduction",
         lambda n, dtype=None: parity_shallow(n, dtype=dtype),
     )  # fmt: skip
-    yield real(
+    yield _real(
         "parity_dnf", "parity of n bits as a disjunctive normal form", 8, (1, 2, 3, 7),
         ("(n + 1) 2^(n-1)", lambda n: (n + 1) * 2 ** (n - 1)), "Nye & Saxe (2018), introduction",
         lambda n, dtype=None: parity_shallow(n, kind="dnf", dtype=dtype),
     )  # fmt: skip
-    yield real(
+    yield _real(
         "parity_bounded_depth", "parity of n bits, AND/OR gates in depth 3", 16, (4, 5, 9),
         ("n 2^m + m 4^(m-1) + 2^(m-1), m = sqrt n", _bounded_gates), "Ruderman's slides",
         lambda n, dtype=None: parity_bounded_depth(n, 3, dtype=dtype),
     )  # fmt: skip
 
+
+def _fourier_entries() -> Iterator[Entry]:
     fft_source, fft_sizes = "Cooley & Tukey (1965); Nye & Saxe (2018), Fig. 2", (1, 2, 4, 16)
     butterflies = ("2 n log2 n", lambda n: 2 * n * _log2(n))
     yield Entry(
@@ -158,7 +162,7 @@ def _entries() -> Iterator[Entry]:
         lambda n, dtype=None: fft(n, inverse=True, norm="ortho", dtype=dtype),
         64, fft_sizes, butterflies, "complex", fft_source,
     )  # fmt: skip
-    yield real(
+    yield _real(
         "fft_real", "discrete Fourier transform of (Re, Im)", 64, (2, 4, 16),
         ("6 n log2 n - 6 n + 8", lambda n: 6 * n * _log2(n) - 6 * n + 8), fft_source, _real_fft,
     )  # fmt: skip
@@ -169,4 +173,4 @@ def _real_fft(n: int, dtype: Any = None) -> Construction:
     return realify(fft(n, dtype=wide))
 
 
-ENTRIES = MappingProxyType({entry.name: entry for entry in _entries()})
+ENTRIES = MappingProxyType({entry.name: entry for entry in (*_parity_entries(), *_fourier_entries())})

@@ -9,7 +9,7 @@ from ._arithmetic.rounding import is_linear_network, linear_rounding, unit_round
 from ._checks import check_size
 from ._claims import fan_out_claim, parallel_claim, series_claim, with_merged_joint
 from ._joining import can_merge, join_fan_out, join_parallel, join_repeat, join_series, realify_layers
-from .construction import Bound, Claim, Construction
+from .construction import Bound, Claim, Construction, as_network
 from .domains import AbstractDomain, Space
 from .network import Network, block_layers
 
@@ -146,7 +146,7 @@ def repeat(part: Part, times: int, *, merge: bool = True) -> Part:
         True
     """
     times = check_size("repeat", "times", times)
-    network = part if isinstance(part, Network) else part.network
+    network = as_network("repeat", part)
     if network.in_size != network.out_size:
         raise ValueError(f"repeat: the network takes {network.in_size} numbers but gives {network.out_size}")
     if isinstance(part, Network):
@@ -191,7 +191,7 @@ def realify(part: Part) -> Part:
         >>> dc.cost(dc.realify(dc.fft(8))).synapses
         104
     """
-    network = part if isinstance(part, Network) else part.network
+    network = as_network("realify", part)
     if not all(layer.is_linear for layer in block_layers(network)):
         raise ValueError("realify: every layer must be linear; this network has other activations")
     real = Network(realify_layers(network))

@@ -5,6 +5,7 @@ Every function returns a `matplotlib.figure.Figure` that no window owns: save it
 inline`, which teaches the notebook to draw figures).
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,7 +130,7 @@ def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figur
     basins = [basins] if isinstance(basins, Basin) else basins
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for result, color in zip(basins, (_NEGATIVE, _POSITIVE, "#5b8e3e", "#7a5195"), strict=False):
+    for result, color in zip(basins, itertools.cycle((_NEGATIVE, _POSITIVE, "#5b8e3e", "#7a5195")), strict=False):
         scales = np.asarray(result.scales)
         left.plot(scales, np.nanmean(result.trained, axis=1), "-", color=color, label=f"{result.kind}, trained")
         left.plot(scales, np.nanmean(result.untrained, axis=1), ":", color=color, label=f"{result.kind}, untrained")

@@ -48,9 +48,7 @@ def product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLinear:
 
 @singledispatch
 def _product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLinear:
-    if isinstance(inner, Dense):
-        return _dense_product(outer, inner)
-    return _sparse_product(outer, inner)
+    return _general_product(outer, inner)
 
 
 @_product.register
@@ -62,7 +60,7 @@ def _(outer: Identity, inner):
 def _(outer: Permutation, inner):
     if isinstance(inner, Permutation):
         return Permutation(inner.indices.array[outer.indices.array])
-    return _dense_product(outer, inner) if isinstance(inner, Dense) else _sparse_product(outer, inner)
+    return _general_product(outer, inner)
 
 
 @_product.register
@@ -76,7 +74,7 @@ def _(outer: BlockDiagonal, inner):
     if aligned and outer.shape[2] == inner.shape[1]:
         blocks = jnp.einsum("pabq,pbcq->pacq", outer.blocks, inner.blocks, precision=HIGHEST)
         return BlockDiagonal(blocks)
-    return _dense_product(outer, inner) if isinstance(inner, Dense) else _sparse_product(outer, inner)
+    return _general_product(outer, inner)
 
 
 @_product.register
@@ -85,7 +83,7 @@ def _(outer: Kronecker, inner):
     if aligned and outer.shape[2] == inner.shape[1]:
         matrix = jnp.matmul(outer.matrix, inner.matrix, precision=HIGHEST)
         return Kronecker(matrix, outer=outer.shape[0], inner=outer.shape[3])
-    return _dense_product(outer, inner) if isinstance(inner, Dense) else _sparse_product(outer, inner)
+    return _general_product(outer, inner)
 
 
 @_product.register
@@ -93,12 +91,17 @@ def _(outer: DirectSum, inner):
     aligned = isinstance(inner, DirectSum) and len(inner.parts) == len(outer.parts)
     if aligned and all(a.in_size == b.out_size for a, b in zip(outer.parts, inner.parts, strict=True)):
         return DirectSum(tuple(product(a, b) for a, b in zip(outer.parts, inner.parts, strict=True)))
-    return _dense_product(outer, inner) if isinstance(inner, Dense) else _sparse_product(outer, inner)
+    return _general_product(outer, inner)
 
 
 @_product.register
 def _(outer: Stack, inner):
     return Stack(tuple(product(part, inner) for part in outer.parts))
+
+
+def _general_product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLinear:
+    """The product of maps that share no structure."""
+    return _dense_product(outer, inner) if isinstance(inner, Dense) else _sparse_product(outer, inner)
 
 
 def _dense_product(outer: AbstractLinear, inner: AbstractLinear) -> Dense:
