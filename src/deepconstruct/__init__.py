@@ -12,7 +12,7 @@ from ._fit import Fit, fit
 from ._perturb import perturb, reinitialize
 from .combine import fan_out, parallel, realify, repeat, series
 from .construction import Bound, Claim, Construction, claim
-from .constructions import fft, parity, parity_bounded_depth, parity_shallow
+from .constructions import fft, flat_product, multiplication_gate, parity, parity_bounded_depth, parity_shallow
 from .network import Label, Layer, Network, Repeat, layer_outputs
 from .targets import Target
 
@@ -45,10 +45,12 @@ __all__ = [
     "fan_out",
     "fft",
     "fit",
+    "flat_product",
     "layer_outputs",
     "linear",
     "load",
     "losses",
+    "multiplication_gate",
     "parallel",
     "parity",
     "parity_bounded_depth",

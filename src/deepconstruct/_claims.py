@@ -41,6 +41,7 @@ def series_claim(inner: Claim, outer: Claim) -> Claim:
         rounding=rounding,
         dtype=inner.dtype,
         source=_sources(inner, outer),
+        estimate=inner.estimate or outer.estimate,
     )
 
 
@@ -142,6 +143,7 @@ def _joint_claim(claims: list[Claim], target: targets.AbstractTarget, domain: Ab
         rounding=max(claim.rounding for claim in claims),
         dtype=claims[0].dtype,
         source=_sources(*claims),
+        estimate=any(claim.estimate for claim in claims),
     )
 
 

@@ -6,6 +6,7 @@ default, so `"sigmoid"` has inverse temperature 10 in `parity`).
 
 import abc
 import math
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -15,11 +16,19 @@ from jaxtyping import Array, Inexact
 from ._checks import check_scalar, check_size
 
 __all__ = [
+    "GELU",
     "AbstractActivation",
     "Concatenate",
+    "Custom",
+    "Exp",
     "Identity",
+    "Power",
     "ReLU",
+    "SiLU",
     "Sigmoid",
+    "Sin",
+    "Softmax",
+    "Softplus",
     "Square",
     "Step",
     "Tanh",
@@ -42,7 +51,10 @@ class AbstractActivation(eqx.Module):
 
     @abc.abstractmethod
     def ulps(self) -> int:
-        """Rounding of one evaluation that claims allow for, in units in the last place."""
+        """Rounding of one evaluation that claims allow for, in units in the last place.
+
+        The tests compare this with the backend that they run on.
+        """
 
     @abc.abstractmethod
     def name(self) -> str:
@@ -119,6 +131,33 @@ class Square(AbstractActivation):
         return "square"
 
 
+class Power(AbstractActivation):
+    """`z^n` for an integer `n` of at least 1, by multiplications only.
+
+    Example:
+        >>> import deepconstruct as dc, jax.numpy as jnp
+        >>> float(dc.activations.Power(3)(jnp.array(-2.0)))
+        -8.0
+    """
+
+    n: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        check_size("Power", "n", self.n)
+
+    def __call__(self, z, *, axis=-1):
+        return jax.lax.integer_pow(z, self.n)
+
+    def lipschitz(self):
+        return 1.0 if self.n == 1 else math.inf
+
+    def ulps(self):
+        return self.n - 1
+
+    def name(self):
+        return f"power({self.n})"
+
+
 class Sigmoid(AbstractActivation):
     """`1 / (1 + exp(-inverse_temperature * z))`.
 
@@ -140,7 +179,7 @@ class Sigmoid(AbstractActivation):
         return self.inverse_temperature / 4
 
     def ulps(self):
-        return 8
+        return 3
 
     def name(self):
         return f"sigmoid({self.inverse_temperature:g})"
@@ -160,6 +199,159 @@ class Tanh(AbstractActivation):
 
     def name(self):
         return "tanh"
+
+
+class Softplus(AbstractActivation):
+    """`log(1 + exp(z))`."""
+
+    def __call__(self, z, *, axis=-1):
+        return jax.nn.softplus(z)
+
+    def lipschitz(self):
+        return 1.0
+
+    def ulps(self):
+        return 4
+
+    def name(self):
+        return "softplus"
+
+
+class Exp(AbstractActivation):
+    """`exp(z)`."""
+
+    def __call__(self, z, *, axis=-1):
+        return jnp.exp(z)
+
+    def lipschitz(self):
+        return math.inf
+
+    def ulps(self):
+        return 2
+
+    def name(self):
+        return "exp"
+
+
+class GELU(AbstractActivation):
+    """`z Phi(z)` with the normal distribution function `Phi`, or its usual approximation by tanh.
+
+    Args:
+        approximate: `True` (JAX's own default): `z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2`.
+
+    `ulps` counts units in the last place of `z` here: where `Phi` is small, evaluation cancels.
+    """
+
+    approximate: bool = eqx.field(static=True, default=True)
+
+    def __call__(self, z, *, axis=-1):
+        return jax.nn.gelu(z, approximate=self.approximate)
+
+    def lipschitz(self):
+        return 1.13
+
+    def ulps(self):
+        return 4
+
+    def name(self):
+        return "gelu(tanh)" if self.approximate else "gelu(erf)"
+
+
+class SiLU(AbstractActivation):
+    """`z / (1 + exp(-z))`."""
+
+    def __call__(self, z, *, axis=-1):
+        return jax.nn.silu(z)
+
+    def lipschitz(self):
+        return 1.1
+
+    def ulps(self):
+        return 4
+
+    def name(self):
+        return "silu"
+
+
+class Sin(AbstractActivation):
+    """`sin(z)`."""
+
+    def __call__(self, z, *, axis=-1):
+        return jnp.sin(z)
+
+    def lipschitz(self):
+        return 1.0
+
+    def ulps(self):
+        return 2
+
+    def name(self):
+        return "sin"
+
+
+class Softmax(AbstractActivation):
+    """`exp(z_i) / sum_j exp(z_j)` over the units of the layer: a readout of probabilities.
+
+    Example:
+        >>> import deepconstruct as dc, jax.numpy as jnp
+        >>> dc.activations.Softmax()(jnp.zeros(4)).tolist()
+        [0.25, 0.25, 0.25, 0.25]
+    """
+
+    def __call__(self, z, *, axis=-1):
+        return jax.nn.softmax(z, axis=axis)
+
+    def lipschitz(self):
+        return 0.5  # in the max norm: a row of diag(p) - p p^T has the moduli 2 p_i (1 - p_i) in all
+
+    def ulps(self):
+        return 8
+
+    def name(self):
+        return "softmax"
+
+
+class Custom(AbstractActivation):
+    """An activation of your own: any function written in JAX, elementwise.
+
+    Args:
+        function: maps an array to an array of the same shape.
+        label: a short name.
+        derivative_bounds: pairs `(k, B)`: `|f^(k)| <= B` on the whole line. Builders that need a
+            proved error look for the orders they can use; without any, their errors are estimates.
+
+    Networks with it can't be saved to a file.
+
+    Example:
+        >>> import deepconstruct as dc, jax.numpy as jnp
+        >>> float(dc.activations.Custom(jnp.arctan, "arctan")(jnp.array(0.0)))
+        0.0
+    """
+
+    function: Callable[[Array], Array] = eqx.field(static=True)
+    label: str = eqx.field(static=True, default="custom")
+    derivative_bounds: tuple[tuple[int, float], ...] = eqx.field(
+        static=True, default=(), converter=lambda pairs: tuple((int(k), float(bound)) for k, bound in pairs)
+    )
+
+    def __check_init__(self):
+        if not callable(self.function):
+            raise TypeError(f"Custom: function must be callable; got {self.function!r}")
+        for order, bound in self.derivative_bounds:
+            check_size("Custom", "the order of a derivative", order)
+            check_scalar("Custom", f"the bound of derivative {order}", bound)
+
+    def __call__(self, z, *, axis=-1):
+        return self.function(z)
+
+    def lipschitz(self):
+        return dict(self.derivative_bounds).get(1, math.inf)
+
+    def ulps(self):
+        return 8
+
+    def name(self):
+        return self.label
 
 
 class Concatenate(AbstractActivation):
@@ -206,6 +398,11 @@ class Concatenate(AbstractActivation):
 
     def name(self):
         return " + ".join(dict.fromkeys(activation.name() for activation in self.activations))
+
+
+def is_elementwise(activation: AbstractActivation) -> bool:
+    """Whether every unit is treated alike, whatever the others hold."""
+    return not isinstance(activation, Concatenate | Softmax)
 
 
 def groups(activation: AbstractActivation, width: int) -> list[tuple[AbstractActivation, int]]:

@@ -67,6 +67,7 @@ class Claim:
         rounding: what moved inputs add where points of the domain are computed exactly.
         dtype: the name of the dtype of the weights.
         source: paper and equation.
+        estimate: whether `error` (and what depends on it) is an estimate, not a proved bound.
     """
 
     target: AbstractTarget
@@ -78,6 +79,7 @@ class Claim:
     rounding: float = 0.0
     dtype: str = "float32"
     source: str = ""
+    estimate: bool = False
 
     def __post_init__(self):
         for name, kind in (("target", AbstractTarget), ("domain", AbstractDomain), ("codomain", AbstractDomain)):
@@ -153,7 +155,7 @@ class Construction:
     def __repr__(self) -> str:
         claim = self.claim
         lines = [
-            f"{self.name}: {claim.error} on {claim.domain}, {claim.dtype}",
+            f"{self.name}: {claim.error}{' (estimate)' if claim.estimate else ''} on {claim.domain}, {claim.dtype}",
             f"  inputs off by up to {claim.radius:.3g}: gain {claim.gain:.3g}",
         ]
         return "\n".join(lines) + "\n" + describe(self.network)

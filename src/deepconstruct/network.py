@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ._bias import AbstractBias, bias_vector
+from ._bias import AbstractBias, TiledBias, bias_vector
 from ._checks import check_available, check_finite, check_size
-from .activations import AbstractActivation, Identity
-from .linear import AbstractLinear, Butterfly
+from .activations import AbstractActivation, Identity, Softmax, is_elementwise
+from .linear import AbstractLinear, Butterfly, SignPatterns, SignProduct
 from .linear.butterfly import merge_stages
+from .linear.signs import run_product_gate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +89,11 @@ class Layer(eqx.Module):
     def is_linear(self) -> bool:
         """Whether the activation is the identity."""
         return isinstance(self.activation, Identity)
+
+    @property
+    def is_readout(self) -> bool:
+        """Whether it counts as a readout where it is the last layer."""
+        return isinstance(self.activation, Identity | Softmax)
 
     def finish(self, z: Inexact[Array, "before out after"]) -> Inexact[Array, "before out after"]:
         """Add the bias and apply the activation along the middle axis."""
@@ -236,26 +242,64 @@ def run_layers(layers: tuple[Layer | Repeat, ...], x: Array) -> Array:
     return x
 
 
-def plan(layers: tuple[Layer | Repeat, ...]) -> list[Layer | Repeat]:
-    """The layers as they are run: consecutive butterfly stages two at a time, as one stage."""
-    steps: list[Layer | Repeat] = []
+class _ProductGate(eqx.Module):
+    """Two layers of a large product gate, run without holding all units."""
+
+    hidden: Layer
+    readout: Layer
+
+    def apply(self, x: Inexact[Array, "before size after"]) -> Inexact[Array, "before 1 after"]:
+        def units(z: Array) -> Array:
+            bias = self.hidden.bias
+            return self.hidden.activation(z if bias is None else z + bias.values)  # pyright: ignore
+
+        return self.readout.finish(run_product_gate(self.hidden.linear, self.readout.linear, units, x))  # pyright: ignore
+
+
+def plan(layers: tuple[Layer | Repeat, ...]) -> list[Layer | Repeat | _ProductGate]:
+    """The layers as they are run: some pairs of them as one step.
+
+    Consecutive butterfly stages are merged to radix 4, and the units of a large product gate are
+    summed as they are made.
+    """
+    steps: list[Layer | Repeat | _ProductGate] = []
     pending: Layer | None = None
     for layer in layers:
-        merged = _merged_stages(pending, layer)
+        merged = _merged_pair(pending, layer)
         if merged is not None:
             steps[-1], pending = merged, None
         else:
             steps.append(layer)
-            pending = layer if isinstance(layer, Layer) and _is_bare_stage(layer) else None
+            pending = layer if isinstance(layer, Layer) else None
     return steps
+
+
+def _merged_pair(first: Layer | None, second: Layer | Repeat) -> Layer | _ProductGate | None:
+    if first is None or not isinstance(second, Layer):
+        return None
+    if _is_large_product_gate(first, second):
+        return _ProductGate(first, second)
+    return _merged_stages(first, second)
+
+
+# Up to so many signs, all units of a product gate are held: their neighbors are then subtracted
+# first, which rounds less.
+UNITS_HELD = 16
+
+
+def _is_large_product_gate(first: Layer, second: Layer) -> bool:
+    if not isinstance(first.linear, SignPatterns) or not isinstance(second.linear, SignProduct):
+        return False
+    one_bias = first.bias is None or (isinstance(first.bias, TiledBias) and len(first.bias.values) == 1)
+    return second.linear.n > UNITS_HELD and one_bias and is_elementwise(first.activation)
 
 
 def _is_bare_stage(layer: Layer) -> bool:
     return isinstance(layer.linear, Butterfly) and layer.bias is None and layer.is_linear
 
 
-def _merged_stages(first: Layer | None, second: Layer | Repeat) -> Layer | None:
-    if first is None or not isinstance(second, Layer) or not isinstance(second.linear, Butterfly):
+def _merged_stages(first: Layer, second: Layer) -> Layer | None:
+    if not _is_bare_stage(first) or not isinstance(second.linear, Butterfly):
         return None
     stage = merge_stages(first.linear, second.linear)  # pyright: ignore[reportArgumentType]
     return None if stage is None else Layer(stage, second.bias, second.activation, second.label)

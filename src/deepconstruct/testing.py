@@ -288,7 +288,7 @@ def cost_counts_nonzeros(build: Build, dtype: str) -> None:
     """The cost equals what is counted in the dense matrices."""
     network = build(dtype).network
     layers = flat_layers(network)
-    hidden = layers[:-1] if layers[-1].is_linear else layers
+    hidden = layers[:-1] if layers[-1].is_readout else layers
     counted = cost(network)
     synapses = sum(int(np.count_nonzero(np.asarray(as_matrix(layer.linear)))) for layer in layers)
     assert counted.synapses == synapses, (counted, synapses)

@@ -14,7 +14,7 @@ from ..network import Layer, Network, flat_layers
 class Cost:
     """The size of a network.
 
-    The readout is the last layer if its activation is the identity; every other layer is hidden.
+    The readout is the last layer if its activation is the identity or softmax; every other layer is hidden.
 
     Attributes:
         layers: affine maps.
@@ -54,7 +54,7 @@ def cost(network: Network | Construction) -> Cost:
     """
     network = as_network("cost", network)
     layers = flat_layers(network)
-    hidden = layers[:-1] if layers[-1].is_linear else layers
+    hidden = layers[:-1] if layers[-1].is_readout else layers
     return Cost(
         layers=len(layers),
         depth=len(hidden),

@@ -1,11 +1,29 @@
 """Interval bounds of what every layer can hold."""
 
+import math
+from collections.abc import Callable
 from functools import singledispatch
 
 import numpy as np
 
 from .._bias import bias_vector
-from ..activations import AbstractActivation, Concatenate, Identity, ReLU, Sigmoid, Square, Step, Tanh
+from ..activations import (
+    GELU,
+    AbstractActivation,
+    Concatenate,
+    Exp,
+    Identity,
+    Power,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Sin,
+    Softmax,
+    Softplus,
+    Square,
+    Step,
+    Tanh,
+)
 from ..linear.queries import concrete_entries
 from ..network import Layer
 from .logistic import logistic
@@ -68,9 +86,74 @@ def _(activation: Step, low, high):
 
 @activation_range.register
 def _(activation: Square, low, high):
-    ends = np.stack([low * low, high * high])
-    bottom = np.where((low <= 0) & (high >= 0), 0.0, ends.min(axis=0))
-    return bottom * (1 - _SLACK), ends.max(axis=0) * (1 + _SLACK)
+    return activation_range(Power(2), low, high)
+
+
+@activation_range.register
+def _(activation: Power, low, high):
+    ends = np.stack([low**activation.n, high**activation.n])
+    bottom, top = ends.min(axis=0), ends.max(axis=0)
+    if activation.n % 2 == 0:
+        bottom = np.where((low <= 0) & (high >= 0), 0.0, bottom)
+    return bottom - _SLACK * np.abs(bottom), top + _SLACK * np.abs(top)
+
+
+@activation_range.register
+def _(activation: Softplus, low, high):
+    return np.logaddexp(0, low) * (1 - _SLACK), np.logaddexp(0, high) * (1 + _SLACK)
+
+
+@activation_range.register
+def _(activation: Exp, low, high):
+    with np.errstate(over="ignore"):
+        return np.exp(low) * (1 - _SLACK), np.exp(high) * (1 + _SLACK)
+
+
+@activation_range.register
+def _(activation: Sin, low, high):
+    # A maximum lies inside where an odd number of quarter turns does, likewise a minimum.
+    ends = np.stack([np.sin(low), np.sin(high)])
+    turns = 2 * np.pi
+    has_top = np.floor((high - np.pi / 2) / turns) >= np.ceil((low - np.pi / 2) / turns)
+    has_bottom = np.floor((high + np.pi / 2) / turns) >= np.ceil((low + np.pi / 2) / turns)
+    bottom = np.where(has_bottom, -1.0, ends.min(axis=0) - _SLACK)
+    return bottom, np.where(has_top, 1.0, ends.max(axis=0) + _SLACK)
+
+
+@activation_range.register
+def _(activation: SiLU, low, high):
+    return _with_one_minimum(lambda z: z * logistic(z), -1.2784645427610738, low, high)
+
+
+@activation_range.register
+def _(activation: GELU, low, high):
+    if activation.approximate:
+        return _with_one_minimum(_gelu_by_tanh, -0.7524614220710162, low, high)
+    return _with_one_minimum(_gelu, -0.7517915241756555, low, high)
+
+
+def _gelu_by_tanh(z: np.ndarray) -> np.ndarray:
+    return z * logistic(2 * np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+
+
+def _gelu(z: np.ndarray) -> np.ndarray:
+    return z * np.vectorize(math.erfc, otypes=[float])(-z / math.sqrt(2)) / 2
+
+
+def _with_one_minimum(
+    function: Callable[[np.ndarray], np.ndarray], lowest: float, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of a function that falls up to `lowest` and rises from there."""
+    ends = np.stack([function(low), function(high)])
+    inside = (low <= lowest) & (high >= lowest)
+    bottom = np.where(inside, function(np.array(lowest)), ends.min(axis=0))
+    top = ends.max(axis=0)
+    return bottom - _SLACK * (1 + np.abs(bottom)), top + _SLACK * (1 + np.abs(top))
+
+
+@activation_range.register
+def _(activation: Softmax, low, high):
+    return np.zeros_like(low), np.ones_like(high)
 
 
 @activation_range.register

@@ -2,13 +2,13 @@
 
 from functools import singledispatch
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._checks import is_concrete
 from .blocks import BlockDiagonal, Kronecker
+from .composed import Composed
 from .dense import Dense
 from .operator import HIGHEST, AbstractLinear
 from .permutation import Identity, Permutation
@@ -109,27 +109,10 @@ def _dense_product(outer: AbstractLinear, inner: AbstractLinear) -> Dense:
 
 
 def _sparse_product(outer: AbstractLinear, inner: AbstractLinear) -> Sparse:
-    rows_a, cols_a, values_a = outer.entries()
-    rows_b, cols_b, values_b = inner.entries()
-    left, right = _matches(cols_a, rows_b)
-    flat = rows_a[left].astype(np.int64) * inner.in_size + cols_b[right]
-    positions, segment = np.unique(flat, return_inverse=True)
-    values = jax.ops.segment_sum(values_a[left] * values_b[right], segment, num_segments=len(positions))
+    rows, cols, values = Composed(outer, inner).entries()
     if not jnp.issubdtype(values.dtype, jnp.inexact):
         values = values.astype("float32")  # two maps without weights: ones that take on wider dtypes
-    rows, cols = np.divmod(positions, inner.in_size)
     return Sparse(rows, cols, values, (outer.out_size, inner.in_size))
-
-
-def _matches(left_keys: np.ndarray, right_keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of indices with `left_keys[i] == right_keys[j]`."""
-    order = np.argsort(right_keys, kind="stable")
-    ordered = right_keys[order]
-    first = np.searchsorted(ordered, left_keys, "left")
-    counts = np.searchsorted(ordered, left_keys, "right") - first
-    left = np.repeat(np.arange(len(left_keys)), counts)
-    offsets = np.arange(len(left)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return left, order[np.repeat(first, counts) + offsets]
 
 
 def realified(linear: AbstractLinear) -> AbstractLinear:

@@ -71,7 +71,7 @@ def _deviation(gate: Gate, s: int, radius: float, local: float, u: float) -> flo
     moduli = np.abs(gate.weights)
     slopes = beta * _peak_slope(beta, z, radius + local)
     heights = logistic(beta * (z + radius + local))
-    rounding = float(moduli @ (slopes * local + 8 * _ulp(heights, u)))
+    rounding = float(moduli @ (slopes * local + gate.activation.ulps() * _ulp(heights, u)))
     return _spread(gate, beta, s, radius) + rounding + _SLACK * float(moduli.sum() + abs(gate.shift))
 
 
@@ -101,7 +101,7 @@ def _output_error(gate: Gate, error: float, u: float) -> float:
     for bit in (0, 1):
         ends = logistic(beta * (bit - theta + np.array([-error, error], np.longdouble)))
         worst = max(worst, float(np.abs(scale * ends + shift - bit).max()))
-    return worst + scale * 8 * u + 2 * _SLACK
+    return worst + scale * gate.activation.ulps() * u + 2 * _SLACK
 
 
 def _peak_slope(beta: float, z: np.ndarray, radius: float) -> np.ndarray:

@@ -1,0 +1,147 @@
+"""One gate: an activation, a bias and a scale, with a bound of its error."""
+
+import dataclasses
+import math
+from functools import cached_property
+
+import numpy as np
+
+from ..._arithmetic.rounding import gamma
+from ..._arithmetic.taylor import Taylor
+from ...activations import GELU, AbstractActivation, Power, Square
+from ...network import UNITS_HELD
+from .patterns import Patterns, mean_power
+
+# Covers the rounding of these computations themselves.
+_SLACK = 1 + 2.0**-40
+
+
+@dataclasses.dataclass(frozen=True)
+class GateError:
+    """Bounds of what a gate errs by on `[-1, 1]^n`: truncation over the reals, and rounding."""
+
+    truncation: float
+    rounding: float
+
+    @property
+    def total(self) -> float:
+        return self.truncation + self.rounding
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Gate:
+    """Units `f(center + scale * pattern)` whose weighted sum is the product of inputs in `[-1, 1]`.
+
+    Attributes:
+        activation: `f`.
+        patterns: the patterns.
+        taylor: the expansion of `f` about the bias that is stored.
+        scale: `h`; each unit sees sums of `h x_i`.
+        u: unit roundoff of the weights.
+        ordered: whether the units are summed as `SignPatterns` and `SignProduct` do; otherwise in
+            any order.
+    """
+
+    activation: AbstractActivation
+    patterns: Patterns
+    taylor: Taylor
+    scale: float
+    u: float
+    ordered: bool
+
+    @property
+    def center(self) -> float:
+        return self.taylor.center
+
+    @cached_property
+    def leading(self) -> float:
+        """`n! a_n h^n`: what the product is multiplied by before it is divided off."""
+        n = self.patterns.n
+        return math.factorial(n) * float(self.taylor.coefficients[n]) * self.scale**n
+
+    @property
+    def weight(self) -> float:
+        """The modulus of the units' weights, with its sign."""
+        return 1 / (self.patterns.repeats * self.leading)
+
+    @property
+    def constant(self) -> float:
+        """What the weighted units lack: the empty subset's share."""
+        if self.patterns.kind != "subsets":
+            return 0.0
+        return (-1) ** self.patterns.n * float(self.taylor.coefficients[0]) * self.weight
+
+    def error(self, inflation: float = 1.0) -> GateError:
+        """Bounds for inputs in `[-inflation, inflation]^n`."""
+        return GateError(self.truncation(inflation), self.rounding(inflation))
+
+    def truncation(self, inflation: float = 1.0) -> float:
+        """How far the gate is off the product over the reals."""
+        if not self.reaches(inflation):
+            return math.inf
+        _, sizes, tail = self.terms(inflation)
+        return (float(sizes.sum()) + tail) * _SLACK
+
+    def reaches(self, inflation: float) -> bool:
+        """Whether the expansion covers inputs of up to `inflation`, and the product shows in it at all."""
+        return self.patterns.n * self.scale * inflation < self.taylor.radius and self.leading != 0
+
+    def terms(self, inflation: float) -> tuple[np.ndarray, np.ndarray, float]:
+        """Orders, bounds of what each adds to the truncation, and a bound of what all others add."""
+        n, terms = self.patterns.n, self.taylor.moduli()
+        reach = n * self.scale * inflation
+        orders = np.arange(len(terms))
+        moments = np.array([self.patterns.moment(k) for k in range(len(terms))])
+        powers = moments * reach**orders / abs(self.leading)
+        sizes = terms * powers
+        sizes[n] = self.taylor.slack[n] * powers[n]  # the order n is the product itself
+        return orders, sizes, self.patterns.mass * self.taylor.tail(reach) / abs(self.leading)
+
+    def rounding(self, inflation: float = 1.0) -> float:
+        """What evaluation in floating point adds, under the claims' model."""
+        n, u = self.patterns.n, self.u
+        if not self.reaches(inflation):
+            return math.inf
+        reach = n * self.scale * inflation
+        evaluation, height, shift = self._per_unit(reach)
+        readout = self._readout(reach, height)
+        units = (evaluation + shift + readout) * self.patterns.mass / abs(self.leading)
+        # The weights themselves (scales, readout, their product), relative to the result.
+        return (units + (n + 4) * u * inflation**n) * _SLACK
+
+    def _per_unit(self, reach: float) -> tuple[float, float, float]:
+        """Rounding of an evaluation, height of the units, and what pre-activations are off by in them."""
+        n, u = self.patterns.n, self.u
+        if isinstance(self.activation, Square | Power) and self.center == 0:
+            # Few units are near the largest: the mean over all patterns counts, largest at a corner.
+            height = mean_power(n) * (reach / n) ** n
+            return 2 * u * self.activation.ulps() * height, height, gamma(n, u) * n * height
+        height = self.taylor.height(reach)
+        modulus = abs(self.center) + reach
+        additions = 1 if self.ordered else n
+        off = additions * _half_ulp(modulus, u) + gamma(n + 1, u) * reach
+        return evaluation_rounding(self.activation, modulus, height, u), height, off * self.taylor.slope(reach)
+
+    def _readout(self, reach: float, height: float) -> float:
+        """Rounding of the weighted sum, relative to weights that add up to 1."""
+        n, u = self.patterns.n, self.u
+        if not self.ordered:
+            # In any order; terms of both signs balance, so partial sums reach half of all at most.
+            share = 1.0 if self.patterns.kind == "subsets" else 0.5
+            return gamma(self.patterns.units, u) * share * height + u * height
+        if self.patterns.n > UNITS_HELD:
+            return gamma(2 * 2 ** (n // 2 + 1), u) * height
+        # Neighbors, which differ by one sign, are subtracted first.
+        return gamma(n, u) * min(height, self.taylor.slope(reach) * reach / n)
+
+
+def evaluation_rounding(activation: AbstractActivation, modulus: float, height: float, u: float) -> float:
+    """The error of one activation at arguments up to `modulus`, whose values are up to `height`."""
+    if isinstance(activation, GELU):
+        return 2 * activation.ulps() * _half_ulp(modulus, u)
+    return 2 * activation.ulps() * _half_ulp(height, u)
+
+
+def _half_ulp(value: float, u: float) -> float:
+    """Half the spacing of floats of up to `value`."""
+    return math.ldexp(u, math.frexp(value)[1] - 1) if value else 0.0

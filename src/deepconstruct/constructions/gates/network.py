@@ -1,0 +1,77 @@
+"""The layers of one gate, and the claim about it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..._bias import TiledBias
+from ...activations import Identity
+from ...construction import Bound, Claim
+from ...domains import Box
+from ...linear import Dense, SignPatterns, SignProduct
+from ...network import Label, Layer
+from ...targets import Product
+from .gate import Gate, GateError
+
+# Inputs may be off a box by this share of its half width.
+MARGIN = 1 / 16
+
+
+def gate_layers(gate: Gate, bound: float, dtype: Any) -> tuple[Layer, Layer]:
+    """The hidden layer and the readout of a gate for inputs of up to `bound`."""
+    n, kind = gate.patterns.n, gate.patterns.kind
+    scales = np.full(n, gate.scale / bound).astype(dtype)
+    weight = readout_weight(gate, scales)
+    bias = None
+    if gate.center:
+        bias = TiledBias(jnp.asarray([gate.center], dtype), outer=gate.patterns.units)
+    if kind != "subsets":
+        hidden = SignPatterns(jnp.asarray(scales, dtype), fixed=kind == "fixed")
+        readout = SignProduct(jnp.asarray(weight, dtype), n - (kind == "fixed"))
+        constant = None
+    else:
+        patterns, signs = gate.patterns.table()
+        hidden = Dense(jnp.asarray(patterns * scales, dtype))
+        readout = Dense(jnp.asarray(signs[None] * weight, dtype))
+        constant = jnp.asarray([(-1) ** n * float(gate.taylor.coefficients[0]) * weight], dtype)
+    return (
+        Layer(hidden, bias, gate.activation, Label("product", group=gate.patterns.units)),
+        Layer(readout, constant, Identity(), Label("readout")),
+    )
+
+
+def readout_weight(gate: Gate, scales: np.ndarray) -> float:
+    """The weight of the units for scales as they are stored."""
+    n = gate.patterns.n
+    leading = math.factorial(n) * float(gate.taylor.coefficients[n])
+    for scale in scales:
+        leading *= float(scale)
+    return 1 / (gate.patterns.repeats * leading)
+
+
+def product_claim(
+    error: Callable[[float], GateError], n: int, bound: float, dtype: str, source: str, *, estimate: bool
+) -> Claim:
+    """The claim of a network that multiplies `n` numbers of up to `bound`.
+
+    `error(t)` bounds its errors on inputs of up to `t * bound`, over `bound^n`; its truncation is
+    convex in `t`, so that between 1 and `1 + MARGIN` the chord bounds it.
+    """
+    size, far = bound**n, 1 + MARGIN
+    at_box, beyond = error(1.0), error(far)
+    slope = (far**n - 1 + beyond.truncation - at_box.truncation) / MARGIN
+    return Claim(
+        target=Product(n),
+        domain=Box(n, -bound, bound),
+        codomain=Box(1, -size, size),
+        error=Bound(absolute=at_box.total * size),
+        radius=MARGIN * bound,
+        gain=slope * size / bound * (1 + 2**-40),
+        rounding=max(beyond.rounding - at_box.rounding, 0.0) * size,
+        dtype=dtype,
+        source=source,
+        estimate=estimate,
+    )

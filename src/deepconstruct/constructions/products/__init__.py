@@ -1,0 +1,6 @@
+"""Networks that multiply: four units for two numbers, `2^n` in one layer for `n`, and trees."""
+
+from .flat import flat_product as flat_product
+from .multiplication import multiplication_gate as multiplication_gate
+
+__all__ = ["flat_product", "multiplication_gate"]

@@ -1,0 +1,143 @@
+"""The product of `n` numbers in one hidden layer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..._checks import check_dtype, check_scalar, check_size
+from ...activations import AbstractActivation, Power, Square
+from ...construction import Construction
+from ...network import Network
+from ..gates import Gate, Patterns, choose, floor
+from ..gates.activation import resolve_smooth
+from ..gates.network import gate_layers, product_claim
+from ..gates.tolerance import check_tolerance
+
+_SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 28 and 32"
+_LARGEST, _LARGEST_SUBSETS = 30, 12
+
+
+def flat_product(
+    n: int,
+    *,
+    activation: str | AbstractActivation | Callable = "sigmoid",
+    bound: float = 1.0,
+    tolerance: float | None = None,
+    output_bias: bool = False,
+    symmetric: bool | None = None,
+    bias: float | None = None,
+    scale: float | None = None,
+    dtype: Any = None,
+) -> Construction:
+    """The product of `n` numbers in one hidden layer of `2^n` units, one a pattern of signs.
+
+    For an activation `f` with `f^(n)(c) != 0`, summed over all `s` in `{-1, +1}^n`,
+
+        x_1 ... x_n ≈ sum_s (s_1 ... s_n) f(c + l s.x) / (2^n l^n f^(n)(c)).
+
+    Bias `c` and scale `l` are those of the least error bound in the dtype. The patterns are run
+    through by doubling: neither the `2^n x n` matrix nor, from `n = 17` on, all units are held.
+
+    Args:
+        n: how many numbers, 1 to 30 (1 to 12 with `output_bias`).
+        activation: as for `multiplication_gate`, or `"power"`: `z^n`, exact over the reals.
+        bound: inputs lie in `[-bound, bound]`.
+        tolerance: the largest error that will do; refused if it can't be claimed.
+        output_bias: sum over non-empty subsets instead, `2^n - 1` units and an output bias. Its
+            truncation is of order `l`, or `l^2` at a zero of `f^(n+1)`.
+        symmetric: only patterns with a plus in front, `2^(n-1)` units; needs a bias with
+            `f^(n-1)(c) = 0`. Exact powers do so by default, since there it costs nothing;
+            elsewhere the truncation is of order `l`, or `l^2` where `f(c + z)` is even or odd as
+            `n` is.
+        bias: a bias `c` instead of the best one.
+        scale: a scale `l bound` instead of the best one.
+        dtype: a real floating dtype; JAX's default if `None`.
+
+    Returns:
+        A construction `(*batch, n) -> (*batch, 1)` on `[-bound, bound]^n`.
+
+    Raises:
+        ValueError: `n` out of range; a tolerance below the floor of activation and dtype; a variant
+            that the activation doesn't allow; a bias or scale at which no bound holds.
+        TypeError: `n` isn't an integer.
+
+    *Exactness*: with `"power"` rounding only. Others lose digits fast, whatever the summation, since
+    each unit's own rounding is divided by `l^n`: with sigmoids float32 is of use up to `n = 4`,
+    float64 up to `n = 8`.
+
+    *Cost*: depth 1; `2^n`, `2^n - 1` or `2^(n-1)` neurons; `(n + 1) 2^n` synapses (all patterns).
+
+    *Source*: Lin, Tegmark & Rolnick (2017), Eqs. 28 and 32, appendix A. Departures: Eq. 28 omits
+    `f^(n)(c)`; the bias is chosen by the error; the paper's lower bound of `2^n` units needs
+    conditions that the two smaller variants break (`bounds.flat_product`).
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> gate = dc.flat_product(4, activation="power")
+        >>> gate([1.0, 0.5, -0.5, 1.0]).tolist(), dc.cost(gate).neurons
+        ([-0.25], 8)
+    """
+    owner = "flat_product"
+    n = check_size(owner, "n", n)
+    bound = check_scalar(owner, "bound", bound, strict=True)
+    act = resolve_smooth(owner, activation, degree=n)
+    resolved = check_dtype(owner, dtype)
+    patterns = _patterns(n, act, output_bias, symmetric)
+    bias = None if bias is None else check_scalar(owner, "bias", bias, minimum=-1e6)
+    scale = None if scale is None else check_scalar(owner, "scale", scale, strict=True)
+    gate = _gate(act, patterns, resolved.name, bias, scale)
+    if tolerance is not None:
+        tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
+        if gate.error().total * bound**n > tolerance:
+            gate = _gate(act, patterns, resolved.name, bias, scale, typical=1.0)
+    claim = product_claim(gate.error, n, bound, resolved.name, _SOURCE, estimate=not gate.taylor.proved)
+    if tolerance is not None:
+        what = f"{act.name()} in {resolved.name} at n={n}"
+        check_tolerance(owner, tolerance, claim.error.absolute, what, _ways(act, patterns, bound, resolved.name))
+    return Construction(Network(gate_layers(gate, bound, resolved)), claim)
+
+
+def _patterns(n: int, act: AbstractActivation, output_bias: bool, symmetric: bool | None) -> Patterns:
+    if output_bias and symmetric:
+        raise ValueError("flat_product: output_bias and symmetric are two different variants; choose one")
+    if symmetric is None:
+        symmetric = not output_bias and _is_exact(act, n)
+    kind = "subsets" if output_bias else "fixed" if symmetric else "signs"
+    largest = _LARGEST_SUBSETS if output_bias else _LARGEST
+    if n > largest:
+        raise ValueError(
+            f"flat_product: n must be at most {largest}{' with output_bias' if output_bias else ''}, as it has "
+            f"{Patterns(n, kind).units:.3g} units; got {n}. dc.product_tree needs only 4 (n - 1)"
+        )
+    return Patterns(n, kind)
+
+
+def _is_exact(act: AbstractActivation, n: int) -> bool:
+    return (isinstance(act, Power) and act.n == n) or (isinstance(act, Square) and n == 2)
+
+
+def _gate(act: AbstractActivation, patterns: Patterns, dtype: str, bias: Any, scale: Any, **options: Any) -> Gate:
+    ordered = patterns.kind != "subsets"
+    gate = choose(act, patterns, dtype, ordered=ordered, center=bias, scale=scale, **options)
+    if gate is not None:
+        return gate
+    if bias is not None or scale is not None:
+        reason = "at that bias and scale; leave the choice to the gate"
+    elif patterns.kind == "fixed":
+        reason = f"with symmetric=True: it has no bias where the derivative of order {patterns.n - 1} vanishes"
+    else:
+        reason = f"in {dtype}: the derivative of order {patterns.n} is 0, or rounding drowns it"
+    raise ValueError(f"flat_product: no error bound holds for {act.name()} and n={patterns.n} {reason}")
+
+
+def _ways(act: AbstractActivation, patterns: Patterns, bound: float, dtype: str) -> list[tuple[str, Callable]]:
+    n, ordered = patterns.n, patterns.kind != "subsets"
+    power, size = Patterns(n, "fixed"), bound**n
+    ways: list[tuple[str, Callable]] = []
+    if dtype != "float64":
+        ways.append(("dtype='float64'", lambda: floor(act, patterns, "float64", ordered=ordered) * size))
+    if not _is_exact(act, n):
+        ways.append(("activation='power'", lambda: floor(Power(n), power, dtype) * size))
+    if dtype != "float64":
+        both = "activation='power' and dtype='float64'"
+        ways.append((both, lambda: floor(Power(n), power, "float64") * size))
+    return ways

@@ -1,0 +1,134 @@
+"""All patterns of signs of the inputs, and their product: the two maps of a flat product gate.
+
+Row `j` of the patterns has the sign `-1` at input `i` where bit `i` of `j` is set. Neither the
+`2^n x n` matrix nor the row of `2^n` signs is ever stored.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Inexact
+
+from .._checks import check_size
+from .operator import AbstractLinear
+
+
+class SignPatterns(AbstractLinear):
+    """`(±scales_1 x_1 ± ... ± scales_n x_n)` for all `2^n` choices of signs, by repeated doubling.
+
+    Args:
+        scales: shape `(n,)`, the only leaf.
+        fixed: whether the first input keeps its sign, which leaves `2^(n-1)` patterns.
+
+    Cost: `2^(out size + 1)` additions instead of `n 2^n` products.
+
+    Example:
+        >>> import deepconstruct as dc, jax.numpy as jnp
+        >>> dc.linear.SignPatterns(jnp.ones(2))(jnp.array([1.0, 10.0])).tolist()
+        [11.0, 9.0, -9.0, -11.0]
+    """
+
+    scales: Inexact[Array, " n"]
+    n: int = eqx.field(static=True)
+    fixed: bool = eqx.field(static=True)
+
+    def __init__(self, scales: Inexact[Array, " n"], *, fixed: bool = False):
+        scales = jnp.asarray(scales)
+        if scales.ndim != 1 or not len(scales):
+            raise ValueError(f"SignPatterns: scales must have shape (n,) with n at least 1; got {scales.shape}")
+        self.scales = scales
+        self.n = len(scales)
+        self.fixed = fixed
+
+    @property
+    def in_size(self) -> int:
+        return self.n
+
+    @property
+    def out_size(self) -> int:
+        return 2 ** (self.n - self.fixed)
+
+    def apply(self, x):
+        x = self.scales[None, :, None] * x
+        return sums_of_signs(x[:, self.fixed :], x[:, :1] if self.fixed else None)
+
+    def entries(self):
+        signs = sign_table(self.n, fixed=self.fixed)
+        rows, cols = np.indices(signs.shape)
+        values = signs * self.scales
+        return rows.ravel(), cols.ravel(), values.reshape(signs.size)
+
+
+class SignProduct(AbstractLinear):
+    """`weight * sum_j s_j h_j` with `s_j` the product of the `n` signs of pattern `j`, by halving.
+
+    Neighboring units are subtracted first, so that where they nearly agree little is rounded.
+
+    Args:
+        weight: a scalar, the only leaf.
+        n: the number of signs.
+
+    Example:
+        >>> import deepconstruct as dc, jax.numpy as jnp
+        >>> dc.linear.SignProduct(jnp.array(1.0), 2)(jnp.array([11.0, 9.0, -9.0, -11.0])).tolist()
+        [0.0]
+    """
+
+    weight: Inexact[Array, ""]
+    n: int = eqx.field(static=True)
+
+    def __init__(self, weight: Inexact[Array, ""], n: int):
+        weight = jnp.asarray(weight)
+        if weight.ndim:
+            raise ValueError(f"SignProduct: weight must be a scalar; got shape {weight.shape}")
+        self.weight = weight
+        self.n = check_size("SignProduct", "n", n, minimum=0)
+
+    @property
+    def in_size(self) -> int:
+        return 2**self.n
+
+    @property
+    def out_size(self) -> int:
+        return 1
+
+    def apply(self, x):
+        for _ in range(self.n):
+            half = x.shape[1] // 2
+            x = x[:, :half] - x[:, half:]
+        return self.weight * x
+
+    def entries(self):
+        signs = sign_table(self.n).prod(axis=1)
+        index = np.arange(self.in_size)
+        return np.zeros_like(index), index, signs * self.weight
+
+
+def sums_of_signs(x: Array, start: Array | None = None) -> Array:
+    """All sums `start ± x_1 ± ... ± x_n` along the middle axis."""
+    sums = jnp.zeros((x.shape[0], 1, x.shape[2]), x.dtype) if start is None else start
+    for i in range(x.shape[1]):
+        term = x[:, i : i + 1]
+        sums = jnp.concatenate([sums + term, sums - term], axis=1)
+    return sums
+
+
+def sign_table(n: int, *, fixed: bool = False) -> np.ndarray:
+    """The signs, shape `(patterns, n)`, as small integers."""
+    free = n - fixed
+    signs = 1 - 2 * ((np.arange(2**free)[:, None] >> np.arange(free)) & 1)
+    return np.concatenate([np.ones((2**free, int(fixed)), signs.dtype), signs], axis=1).astype(np.int8)
+
+
+def run_product_gate(patterns: SignPatterns, product: SignProduct, hidden: Callable[[Array], Array], x: Array) -> Array:
+    """`product(hidden(patterns(x)))` without holding all units: the patterns as sums of two halves."""
+    half = patterns.n // 2
+    x = patterns.scales[None, :, None] * x
+    first = sums_of_signs(x[:, patterns.fixed : half], x[:, :1] if patterns.fixed else None)
+    second = sums_of_signs(x[:, half:])
+    signs = [jnp.asarray(sign_table(n).prod(axis=1), x.dtype) for n in (half - patterns.fixed, patterns.n - half)]
+    units = hidden(second[:, :, None] + first[:, None])
+    inner = jnp.sum(units * signs[0][None, None, :, None], axis=2)
+    return product.weight * jnp.sum(inner * signs[1][None, :, None], axis=1, keepdims=True)

@@ -1,0 +1,42 @@
+"""Targets: what networks are claimed to compute, written without any network.
+
+A target is a frozen record, equal by value. Called on a NumPy array it computes in NumPy (in
+extended precision where the array is), on a JAX array in JAX.
+"""
+
+from .base import AbstractTarget as AbstractTarget, Target as Target
+from .fourier import DFT as DFT
+from .functions import (
+    BooleanClassifier as BooleanClassifier,
+    BooleanFunction as BooleanFunction,
+    GaussianClassifier as GaussianClassifier,
+    HamiltonianClassifier as HamiltonianClassifier,
+    Parity as Parity,
+    Polynomial as Polynomial,
+    Product as Product,
+)
+from .joined import (
+    Composed as Composed,
+    FanOut as FanOut,
+    Iterated as Iterated,
+    Parallel as Parallel,
+    Realified as Realified,
+)
+
+__all__ = [
+    "DFT",
+    "AbstractTarget",
+    "BooleanClassifier",
+    "BooleanFunction",
+    "Composed",
+    "FanOut",
+    "GaussianClassifier",
+    "HamiltonianClassifier",
+    "Iterated",
+    "Parallel",
+    "Parity",
+    "Polynomial",
+    "Product",
+    "Realified",
+    "Target",
+]

@@ -1,0 +1,62 @@
+"""The discrete Fourier transform."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from .._checks import check_choice, check_size
+from .._roots import roots_of_unity
+from .base import AbstractTarget
+
+
+@dataclasses.dataclass(frozen=True)
+class DFT(AbstractTarget):
+    """The discrete Fourier transform `y_k = sum_j x_j exp(-2 pi i j k / n)`, or its inverse.
+
+    `norm` is that of `numpy.fft`: `"backward"` divides the inverse by n, `"ortho"` both by the
+    square root of n, `"forward"` the forward transform by n.
+    """
+
+    n: int
+    norm: str = "backward"
+    inverse: bool = False
+
+    def __post_init__(self):
+        check_size("DFT", "n", self.n)
+        check_choice("DFT", "norm", self.norm, ("backward", "ortho", "forward"))
+
+    @property
+    def name(self):
+        norm = "" if self.norm == "backward" else f", {self.norm}"
+        return f"{'idft' if self.inverse else 'dft'}({self.n}{norm})"
+
+    def __call__(self, x):
+        fft = x.__array_namespace__().fft
+        return (fft.ifft if self.inverse else fft.fft)(x, axis=-1, norm=self.norm)
+
+    @property
+    def is_linear(self):
+        return True
+
+    @property
+    def scale(self) -> np.longdouble:
+        """The factor of the plain sum of exponentials, in extended precision."""
+        n = np.longdouble(self.n)
+        if self.norm == "ortho":
+            return 1 / np.sqrt(n)
+        divided = (self.norm == "backward") == self.inverse
+        return 1 / n if divided else np.longdouble(1)
+
+    def matrix(self):
+        high, low = roots_of_unity(self.n)
+        roots = high.astype(np.clongdouble) + low
+        if not self.inverse:
+            roots = roots.conj()
+        index = np.arange(self.n)
+        return roots[np.outer(index, index) % self.n] * self.scale
+
+    def stretch(self):
+        # A multiple of a unitary matrix: all its singular values are the same.
+        value = math.sqrt(self.n) * float(self.scale)
+        return value * (1 - 2**-50), value * (1 + 2**-50)

@@ -1,0 +1,239 @@
+"""Functions of real numbers and of bits."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from .._checks import check_choice, check_size
+from .._static import StaticArray
+from .base import AbstractTarget, namespace
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity(AbstractTarget):
+    """The parity of `n` bits: 1 where an odd number is set; as signs, their product."""
+
+    n: int
+    encoding: str = "bits"
+
+    def __post_init__(self):
+        check_size("Parity", "n", self.n)
+        check_choice("Parity", "encoding", self.encoding, ("bits", "signs"))
+
+    @property
+    def name(self):
+        return f"parity({self.n})" if self.encoding == "bits" else f"parity({self.n}, signs)"
+
+    def __call__(self, x):
+        if self.encoding == "signs":
+            return x.prod(axis=-1, keepdims=True)
+        return x.sum(axis=-1, keepdims=True) % 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Product(AbstractTarget):
+    """The product of `n` numbers; of bits, their AND."""
+
+    n: int
+
+    def __post_init__(self):
+        check_size("Product", "n", self.n)
+
+    @property
+    def name(self):
+        return f"product({self.n})"
+
+    def __call__(self, x):
+        return x.prod(axis=-1, keepdims=True)
+
+
+Term = tuple[tuple[int, ...], float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Polynomial(AbstractTarget):
+    """Polynomials of the same variables, one an output.
+
+    Args:
+        variables: their number.
+        outputs: for each output its terms, pairs of exponents (one a variable) and coefficient.
+
+    Example:
+        >>> import deepconstruct as dc, jax.numpy as jnp
+        >>> square_sum = dc.targets.Polynomial(2, ((((2, 0), 1.0), ((0, 2), 1.0)),))
+        >>> square_sum(jnp.array([3.0, 4.0])).tolist()
+        [25.0]
+    """
+
+    variables: int
+    outputs: tuple[tuple[Term, ...], ...]
+
+    def __post_init__(self):
+        check_size("Polynomial", "variables", self.variables)
+        for exponents, _ in (term for terms in self.outputs for term in terms):
+            if len(exponents) != self.variables:
+                raise ValueError(f"Polynomial: expected {self.variables} exponents a term; got {exponents}")
+
+    @property
+    def degree(self) -> int:
+        """The largest degree of a term."""
+        return max((sum(exponents) for terms in self.outputs for exponents, _ in terms), default=0)
+
+    @property
+    def name(self):
+        if len(self.outputs) == 1 and len(self.outputs[0]) <= 4 and self.variables <= 6:
+            return " + ".join(map(_term_name, self.outputs[0])) or "0"
+        terms = sum(map(len, self.outputs))
+        return f"polynomial({self.variables} variables, degree {self.degree}, {terms} terms)"
+
+    def __call__(self, x):
+        xp = namespace(x)
+        columns = [self._evaluate(terms, x) for terms in self.outputs]
+        return xp.concatenate(columns, axis=-1)
+
+    def _evaluate(self, terms: tuple[Term, ...], x: Any) -> Any:
+        total = 0 * x[..., :1]
+        for exponents, coefficient in terms:
+            term = total * 0 + coefficient
+            for i, exponent in enumerate(exponents):
+                for _ in range(exponent):
+                    term = term * x[..., i : i + 1]
+            total = total + term
+        return total
+
+
+def _term_name(term: Term) -> str:
+    exponents, coefficient = term
+    letters = "xyzuvw"
+    factors = [
+        letter if exponent == 1 else f"{letter}^{exponent}"
+        for letter, exponent in zip(letters, exponents, strict=False)
+        if exponent
+    ]
+    shown = [] if coefficient == 1 and factors else [f"{coefficient:g}"]
+    return " ".join([*shown, *factors])
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class BooleanFunction(AbstractTarget):
+    """A function of bits by its table, one row an input; row `i` is for the binary digits of `i`, lowest first.
+
+    Args:
+        table: shape `(2^n,)`, or `(2^n, outputs)`.
+
+    Example:
+        >>> import deepconstruct as dc, jax.numpy as jnp
+        >>> dc.targets.BooleanFunction([0, 1, 1, 0])(jnp.array([1.0, 0.0])).tolist()
+        [1.0]
+    """
+
+    table: StaticArray
+
+    def __init__(self, table: Any):
+        values = np.asarray(table.array if isinstance(table, StaticArray) else table, np.float64)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or 0 in values.shape or len(values) < 2 or len(values) & (len(values) - 1):
+            raise ValueError(
+                "BooleanFunction: table must have shape (2^n,) or (2^n, outputs) with n at least 1; "
+                f"got {values.shape}"
+            )
+        object.__setattr__(self, "table", StaticArray(values))
+
+    @property
+    def n(self) -> int:
+        """The number of bits."""
+        return len(self.table.array).bit_length() - 1
+
+    @property
+    def name(self):
+        return f"boolean function({self.n})"
+
+    def __call__(self, x):
+        return _rows(self.table.array, x)
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class BooleanClassifier(AbstractTarget):
+    """Probabilities of classes given bits: the softmax of a table of logits, rows as in `BooleanFunction`.
+
+    Args:
+        logits: shape `(2^n, classes)`.
+    """
+
+    logits: StaticArray
+
+    def __init__(self, logits: Any):
+        object.__setattr__(self, "logits", BooleanFunction(logits).table)
+
+    @property
+    def name(self):
+        rows, classes = self.logits.array.shape
+        return f"boolean classifier({rows.bit_length() - 1} bits, {classes} classes)"
+
+    def __call__(self, x):
+        logits = self.logits.array.astype(np.longdouble)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return _rows(odds / odds.sum(axis=1, keepdims=True), x)
+
+
+def _rows(table: np.ndarray, x: Any) -> Any:
+    """The rows of a table that bits number, of the kind and precision of `x`."""
+    xp = namespace(x)
+    index = (x * 2.0 ** np.arange(x.shape[-1])).sum(axis=-1)
+    return xp.asarray(table, dtype=x.dtype)[xp.round(index).astype("int32")]
+
+
+@dataclasses.dataclass(frozen=True)
+class HamiltonianClassifier(AbstractTarget):
+    """`p(y | x)` proportional to `exp(-H_y(x)) prior_y`, for polynomials `H_y`."""
+
+    hamiltonians: Polynomial
+    prior: tuple[float, ...]
+
+    @property
+    def name(self):
+        return f"hamiltonian classifier({self.hamiltonians.variables} variables, {len(self.prior)} classes)"
+
+    def __call__(self, x):
+        return _softmax(-self.hamiltonians(x) + np.log(np.array(self.prior)))
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class GaussianClassifier(AbstractTarget):
+    """`p(y | x)` for normally distributed `x` given `y`.
+
+    Args:
+        means: shape `(classes, n)`.
+        covariances: shape `(classes, n, n)`, positive definite.
+        prior: shape `(classes,)`, positive.
+    """
+
+    means: StaticArray
+    covariances: StaticArray
+    prior: tuple[float, ...]
+
+    def __init__(self, means: Any, covariances: Any, prior: Any):
+        object.__setattr__(self, "means", StaticArray(np.asarray(means, np.float64)))
+        object.__setattr__(self, "covariances", StaticArray(np.asarray(covariances, np.float64)))
+        object.__setattr__(self, "prior", tuple(float(p) for p in prior))
+
+    @property
+    def name(self):
+        classes, n = self.means.array.shape
+        return f"gaussian classifier({n} numbers, {classes} classes)"
+
+    def __call__(self, x):
+        logs = []
+        for mean, covariance, prior in zip(self.means.array, self.covariances.array, self.prior, strict=True):
+            factor = np.linalg.inv(np.linalg.cholesky(covariance))
+            whitened = ((x - mean)[..., None, :] * factor).sum(axis=-1)
+            volume = float(np.log(np.abs(np.diagonal(factor))).sum())
+            logs.append(-(whitened**2).sum(axis=-1, keepdims=True) / 2 + volume + math.log(prior))
+        return _softmax(namespace(x).concatenate(logs, axis=-1))
+
+
+def _softmax(z: Any) -> Any:
+    odds = namespace(z).exp(z - z.max(axis=-1, keepdims=True))
+    return odds / odds.sum(axis=-1, keepdims=True)

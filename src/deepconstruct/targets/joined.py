@@ -1,0 +1,151 @@
+"""Targets made of targets: after one another, side by side, on the same input, complex as real."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from .base import AbstractTarget, namespace
+
+
+@dataclasses.dataclass(frozen=True)
+class Composed(AbstractTarget):
+    """`outer(inner(x))`."""
+
+    outer: AbstractTarget
+    inner: AbstractTarget
+
+    @property
+    def name(self):
+        return f"{self.outer.name} of {self.inner.name}"
+
+    def __call__(self, x):
+        return self.outer(self.inner(x))
+
+    @property
+    def is_linear(self):
+        return self.outer.is_linear and self.inner.is_linear
+
+    def matrix(self):
+        return self.outer.matrix() @ self.inner.matrix()
+
+    def stretch(self):
+        (low1, high1), (low2, high2) = self.inner.stretch(), self.outer.stretch()
+        return low1 * low2, high1 * high2
+
+
+@dataclasses.dataclass(frozen=True)
+class Iterated(AbstractTarget):
+    """`target` applied `times` times."""
+
+    target: AbstractTarget
+    times: int
+
+    @property
+    def name(self):
+        return f"{self.target.name}^{self.times}"
+
+    def __call__(self, x):
+        for _ in range(self.times):
+            x = self.target(x)
+        return x
+
+    @property
+    def is_linear(self):
+        return self.target.is_linear
+
+    def matrix(self):
+        return np.linalg.matrix_power(self.target.matrix(), self.times)
+
+    def stretch(self):
+        low, high = self.target.stretch()
+        return low**self.times, high**self.times
+
+
+@dataclasses.dataclass(frozen=True)
+class Parallel(AbstractTarget):
+    """Targets side by side on consecutive inputs; `sizes` are the numbers of inputs of each."""
+
+    targets: tuple[AbstractTarget, ...]
+    sizes: tuple[int, ...]
+
+    @property
+    def name(self):
+        return " | ".join(target.name for target in self.targets)
+
+    def __call__(self, x):
+        xp, outputs, start = namespace(x), [], 0
+        for target, size in zip(self.targets, self.sizes, strict=True):
+            outputs.append(target(x[..., start : start + size]))
+            start += size
+        return xp.concatenate(outputs, axis=-1)
+
+    @property
+    def is_linear(self):
+        return all(target.is_linear for target in self.targets)
+
+    def matrix(self):
+        blocks = [target.matrix() for target in self.targets]
+        shape = tuple(sum(block.shape[i] for block in blocks) for i in (0, 1))
+        joined = np.zeros(shape, np.result_type(*blocks))
+        row = col = 0
+        for block in blocks:
+            joined[row : row + block.shape[0], col : col + block.shape[1]] = block
+            row, col = row + block.shape[0], col + block.shape[1]
+        return joined
+
+    def stretch(self):
+        lows, highs = zip(*(target.stretch() for target in self.targets), strict=True)
+        return min(lows), max(highs)
+
+
+@dataclasses.dataclass(frozen=True)
+class FanOut(AbstractTarget):
+    """Several targets of the same input, outputs concatenated."""
+
+    targets: tuple[AbstractTarget, ...]
+
+    @property
+    def name(self):
+        return " & ".join(target.name for target in self.targets)
+
+    def __call__(self, x):
+        return namespace(x).concatenate([target(x) for target in self.targets], axis=-1)
+
+    @property
+    def is_linear(self):
+        return all(target.is_linear for target in self.targets)
+
+    def matrix(self):
+        return np.concatenate([target.matrix() for target in self.targets])
+
+    def stretch(self):
+        lows, highs = zip(*(target.stretch() for target in self.targets), strict=True)
+        return math.hypot(*lows), math.hypot(*highs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Realified(AbstractTarget):
+    """A complex target on stacked real and imaginary parts: `(Re x, Im x) -> (Re y, Im y)`."""
+
+    target: AbstractTarget
+
+    @property
+    def name(self):
+        return f"real {self.target.name}"
+
+    def __call__(self, x):
+        half = x.shape[-1] // 2
+        y = self.target(x[..., :half] + 1j * x[..., half:])
+        return namespace(x).concatenate([y.real, y.imag], axis=-1)
+
+    @property
+    def is_linear(self):
+        return self.target.is_linear
+
+    def matrix(self):
+        w = self.target.matrix()
+        return np.block([[np.real(w), -np.imag(w)], [np.imag(w), np.real(w)]])
+
+    def stretch(self):
+        return self.target.stretch()
