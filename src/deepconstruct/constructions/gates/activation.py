@@ -37,7 +37,7 @@ def resolve_smooth(owner: str, activation: Any, *, degree: int = 2) -> AbstractA
 
     `degree` is that of a power that multiplies so many numbers exactly.
     """
-    named = NAMED if degree == 2 else {**NAMED, "power": Power(degree)}
+    named = {**NAMED, "power": Power(degree)}
     if isinstance(activation, str) and activation in named:
         return named[activation]
     if isinstance(activation, ReLU | Step | Identity):

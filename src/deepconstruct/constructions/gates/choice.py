@@ -17,11 +17,6 @@ from ...activations import AbstractActivation, Power, Sigmoid, Square
 from .gate import Gate
 from .patterns import Patterns
 
-# Rounding bounds hold in the worst case; what is typical is about half. Scales are chosen for
-# the sum of truncation and this share, which keeps the claim within a factor 1.3 of its least value
-# and what is measured near its own.
-_TYPICAL = 1 / 2
-
 _REACH = 6.0
 _STEP = 1 / 16
 
@@ -35,7 +30,7 @@ def choose(
     ordered: bool = True,
     center: float | None = None,
     scale: float | None = None,
-    typical: float = _TYPICAL,
+    least: bool = False,
 ) -> Gate | None:
     """The gate of least error; `None` if the activation has no such gate.
 
@@ -46,16 +41,30 @@ def choose(
         ordered: as in `Gate`.
         center: a bias to use instead.
         scale: a scale to use instead.
-        typical: the share of the rounding bound that counts (1 for the least bound).
+        least: whether the scale is that of the least bound. By default it is that of the least
+            *typical* error: bounds add the roundings of `2^n` units, which in truth partly cancel.
     """
-    best, least = None, math.inf
+    typical = 1.0 if least else typical_share(patterns.n)
+    if not ordered:
+        # In circuits truncation, which has one sign, adds up over the gates, and rounding doesn't.
+        typical /= 6
+    best, smallest = None, math.inf
     for candidate in candidates(activation, patterns) if center is None else [center]:
         gate = gate_at(activation, patterns, candidate, dtype, ordered=ordered)
         gate = dataclasses.replace(gate, scale=_best_scale(gate, typical) if scale is None else scale)
         size = _objective(gate, typical)
-        if size < least * (1 - 2**-20):
-            best, least = gate, size
+        if size < smallest * (1 - 2**-20):
+            best, smallest = gate, size
     return best
+
+
+def typical_share(n: int) -> float:
+    """The share of a rounding bound that is seen.
+
+    Independent errors of 2^n units add up like the square root of their number; a quarter at least
+    keeps the bound within a small factor of its least value.
+    """
+    return max(2.0 ** (-n / 2), 1 / 4)
 
 
 def gate_at(
@@ -68,7 +77,7 @@ def gate_at(
 
 def floor(activation: AbstractActivation, patterns: Patterns, dtype: str, *, ordered: bool = True) -> float:
     """The least error bound that is reached in a dtype, for inputs in `[-1, 1]`."""
-    gate = choose(activation, patterns, dtype, ordered=ordered, typical=1.0)
+    gate = choose(activation, patterns, dtype, ordered=ordered, least=True)
     return math.inf if gate is None else gate.error().total
 
 

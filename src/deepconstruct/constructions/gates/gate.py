@@ -97,29 +97,34 @@ class Gate:
         sizes[n] = self.taylor.slack[n] * powers[n]  # the order n is the product itself
         return orders, sizes, self.patterns.mass * self.taylor.tail(reach) / abs(self.leading)
 
-    def rounding(self, inflation: float = 1.0) -> float:
-        """What evaluation in floating point adds, under the claims' model."""
+    def rounding(self, inflation: float = 1.0, *, additions: int | None = None, spread: float = 1.0) -> float:
+        """What evaluation in floating point adds, under the claims' model.
+
+        Where inputs are themselves sums, `additions` is how many terms a unit adds in all, and
+        `spread` by how much the moduli of the terms exceed the inputs.
+        """
         n, u = self.patterns.n, self.u
         if not self.reaches(inflation):
             return math.inf
         reach = n * self.scale * inflation
-        evaluation, height, shift = self._per_unit(reach)
+        evaluation, height, shift = self._per_unit(reach, n if additions is None else additions, spread)
         readout = self._readout(reach, height)
         units = (evaluation + shift + readout) * self.patterns.mass / abs(self.leading)
         # The weights themselves (scales, readout, their product), relative to the result.
         return (units + (n + 4) * u * inflation**n) * _SLACK
 
-    def _per_unit(self, reach: float) -> tuple[float, float, float]:
+    def _per_unit(self, reach: float, terms: int, spread: float) -> tuple[float, float, float]:
         """Rounding of an evaluation, height of the units, and what pre-activations are off by in them."""
         n, u = self.patterns.n, self.u
         if isinstance(self.activation, Square | Power) and self.center == 0:
             # Few units are near the largest: the mean over all patterns counts, largest at a corner.
             height = mean_power(n) * (reach / n) ** n
-            return 2 * u * self.activation.ulps() * height, height, gamma(n, u) * n * height
+            return 2 * u * self.activation.ulps() * height, height, gamma(terms + 1, u) * spread * n * height
         height = self.taylor.height(reach)
         modulus = abs(self.center) + reach
-        additions = 1 if self.ordered else n
-        off = additions * _half_ulp(modulus, u) + gamma(n + 1, u) * reach
+        # Where the order isn't known, the bias may take part in every addition.
+        with_bias = 1 if self.ordered else terms
+        off = with_bias * _half_ulp(abs(self.center) + spread * reach, u) + gamma(terms + 1, u) * spread * reach
         return evaluation_rounding(self.activation, modulus, height, u), height, off * self.taylor.slope(reach)
 
     def _readout(self, reach: float, height: float) -> float:

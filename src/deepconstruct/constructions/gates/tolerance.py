@@ -2,9 +2,30 @@
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
+
+from ...activations import AbstractActivation, Square
+
+Way = tuple[str, Callable[[], float]]
+
+
+def activation_ways(
+    act: AbstractActivation, dtype: np.dtype, error: Callable[[AbstractActivation, np.dtype], float]
+) -> list[Way]:
+    """More digits, the exact activation, or both; `error(activation, dtype)` is what they reach."""
+    double = np.dtype("float64")
+    ways: list[Way] = []
+    if dtype != double:
+        ways.append(("dtype='float64'", lambda: error(act, double)))
+    if not isinstance(act, Square):
+        ways.append(("activation='square'", lambda: error(Square(), dtype)))
+        if dtype != double:
+            ways.append(("activation='square' and dtype='float64'", lambda: error(Square(), double)))
+    return ways
+
 
 def check_tolerance(
-    owner: str, tolerance: float, floor: float, what: str, ways: Iterable[tuple[str, Callable[[], float]]]
+    owner: str, tolerance: float, floor: float, what: str, ways: Iterable[Way]
 ) -> None:
     """Raise if the least error bound `floor` is above `tolerance`.
 

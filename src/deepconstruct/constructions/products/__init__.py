@@ -2,5 +2,6 @@
 
 from .flat import flat_product as flat_product
 from .multiplication import multiplication_gate as multiplication_gate
+from .tree import product_tree as product_tree
 
-__all__ = ["flat_product", "multiplication_gate"]
+__all__ = ["flat_product", "multiplication_gate", "product_tree"]

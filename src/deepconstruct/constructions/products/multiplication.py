@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from ..._bias import TiledBias
 from ..._checks import check_dtype, check_scalar
@@ -14,7 +15,7 @@ from ...network import Label, Layer, Network
 from ..gates import Patterns, Richardson, choose, choose_richardson, floor
 from ..gates.activation import resolve_smooth
 from ..gates.network import gate_layers, product_claim
-from ..gates.tolerance import check_tolerance
+from ..gates.tolerance import Way, activation_ways, check_tolerance
 
 _PAIR = Patterns(2)
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eq. 11"
@@ -93,7 +94,7 @@ def multiplication_gate(
     if tolerance is not None:
         tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
         what = f"{act.name()} in {resolved.name}" + (" with eight neurons" if richardson else "")
-        check_tolerance(owner, tolerance, claim.error.absolute, what, _ways(act, bound, resolved.name, richardson))
+        check_tolerance(owner, tolerance, claim.error.absolute, what, _ways(act, bound, resolved, richardson))
     return Construction(network, claim)
 
 
@@ -102,7 +103,7 @@ def _plain_gate(act: AbstractActivation, dtype: str, bias: Any, scale: Any, tole
     scale = None if scale is None else check_scalar("multiplication_gate", "scale", scale, strict=True)
     gate = choose(act, _PAIR, dtype, center=bias, scale=scale)
     if gate is not None and tolerance is not None and gate.error().total * bound**2 > tolerance:
-        gate = choose(act, _PAIR, dtype, center=bias, scale=scale, typical=1.0)
+        gate = choose(act, _PAIR, dtype, center=bias, scale=scale, least=True)
     if gate is None:
         raise _no_gate(act, dtype, bias, scale)
     return gate
@@ -140,23 +141,19 @@ def _mixed_network(mixed: Richardson, bound: float, dtype: Any) -> Network:
     )
 
 
-def _ways(act: AbstractActivation, bound: float, dtype: str, richardson: bool) -> list[tuple[str, Callable]]:
+def _ways(act: AbstractActivation, bound: float, dtype: np.dtype, richardson: bool) -> list[Way]:
     """Other arguments, and the error bounds they reach."""
 
     def eight(dtype: str) -> float:
         mixed = choose_richardson(act, dtype)
         return float("inf") if mixed is None else mixed.error().total * bound**2
 
-    ways: list[tuple[str, Callable]] = []
+    def least(act: AbstractActivation, dtype: np.dtype) -> float:
+        if richardson and not isinstance(act, Square):
+            return eight(dtype.name)
+        return floor(act, _PAIR, dtype.name) * bound**2
+
+    ways = activation_ways(act, dtype, least)
     if not richardson:
-        ways.append(("richardson=True with its eight neurons", lambda: eight(dtype)))
-    if dtype != "float64":
-        least = eight if richardson else lambda dtype: floor(act, _PAIR, dtype) * bound**2
-        ways.append(("dtype='float64'", lambda: least("float64")))
-    if not isinstance(act, Square):
-        ways.append(("activation='square'", lambda: floor(Square(), _PAIR, dtype) * bound**2))
-        if dtype != "float64":
-            ways.append(
-                ("activation='square' and dtype='float64'", lambda: floor(Square(), _PAIR, "float64") * bound**2)
-            )
+        ways.insert(0, ("richardson=True with its eight neurons", lambda: eight(dtype.name)))
     return ways

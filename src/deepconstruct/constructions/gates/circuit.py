@@ -1,0 +1,282 @@
+"""Circuits of gates: levels of wires, each a copy of a sum of wires below or a product of two.
+
+A level is one hidden layer. Its wires are linear in its units; the next level's weights are kept as
+two factors, pattern times readout, so that wires are read before they are spread to units again.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..._arithmetic.rounding import gamma, unit_roundoff
+from ..._bias import TiledBias
+from ...activations import AbstractActivation, Identity, Power, Square
+from ...linear import AbstractLinear, Composed, Sparse
+from ...network import Label, Layer, Network
+from .choice import choose
+from .gate import Gate
+from .network import MARGIN
+from .patterns import Patterns
+
+_UP = 1 + 2.0**-40
+
+
+@dataclasses.dataclass(frozen=True)
+class Sum:
+    """A linear combination of the wires below: pairs of wire and coefficient, and a constant.
+
+    Only outputs of a circuit have constants.
+    """
+
+    terms: tuple[tuple[int, float], ...]
+    constant: float = 0.0
+
+    def bound(self, bounds: Sequence[float]) -> float:
+        """The largest modulus, for wires of up to `bounds`."""
+        return sum(abs(c) * bounds[wire] for wire, c in self.terms) + abs(self.constant)
+
+    def error(self, bounds: Sequence[float], errors: Sequence[float], u: float) -> float:
+        """What the errors of the wires and the rounding of the stored coefficients add up to."""
+        return sum(abs(c) * (errors[wire] + u * (bounds[wire] + errors[wire])) for wire, c in self.terms)
+
+
+Operation = tuple[Sum, ...]  # one sum: a copy; two: their product
+
+
+@dataclasses.dataclass(frozen=True)
+class Circuit:
+    """Operations by level, and the sums of the last level's wires that are given out.
+
+    Attributes:
+        inputs: bounds of the inputs.
+        levels: the operations of every level, one a wire.
+        outputs: sums of the wires of the last level.
+    """
+
+    inputs: tuple[float, ...]
+    levels: tuple[tuple[Operation, ...], ...]
+    outputs: tuple[Sum, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """What a claim says about errors: `error`, `radius`, `gain`, `rounding`, and whether it is proved."""
+
+    error: float
+    radius: float
+    gain: float
+    rounding: float
+    proved: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class _Unit:
+    """One wire as it is built: its gate, the bounds of its inputs, and its rows of weights."""
+
+    gate: Gate
+    sums: Operation
+    bounds: tuple[float, ...]
+
+    @property
+    def additions(self) -> int:
+        return sum(len(part.terms) for part in self.sums)
+
+    def bound(self) -> float:
+        return math.prod(self.bounds)
+
+
+def build(circuit: Circuit, activation: AbstractActivation, dtype: np.dtype) -> tuple[Network, Accuracy]:
+    """The network of a circuit, and a bound of its errors.
+
+    Raises:
+        ValueError: an activation without a gate for two numbers in this dtype.
+    """
+    units = _units(circuit, activation, dtype)
+    network = Network(_layers(circuit, units, activation, dtype))
+    return network, _accuracy(circuit, units, unit_roundoff(dtype))
+
+
+def error_of(circuit: Circuit, activation: AbstractActivation, dtype: np.dtype) -> float:
+    """The error that `build` would claim, without building."""
+    return _accuracy(circuit, _units(circuit, activation, dtype), unit_roundoff(dtype)).error
+
+
+def _units(circuit: Circuit, activation: AbstractActivation, dtype: np.dtype) -> list[list[_Unit]]:
+    units, bounds = [], list(circuit.inputs)
+    for level in circuit.levels:
+        units.append([_unit(operation, bounds, activation, dtype) for operation in level])
+        bounds = [unit.bound() for unit in units[-1]]
+    return units
+
+
+def _unit(operation: Operation, bounds: list[float], activation: AbstractActivation, dtype: np.dtype) -> _Unit:
+    gate = choose(activation, Patterns(len(operation)), dtype.name, ordered=False)
+    if gate is None:
+        raise ValueError(f"{activation.name()} has no gate for {len(operation)} numbers in {dtype.name}")
+    sizes = [part.bound(bounds) for part in operation]
+    if isinstance(activation, Square | Power):
+        # Powers of two keep every weight exact.
+        sizes = [2.0 ** math.ceil(math.log2(size)) if size else 1.0 for size in sizes]
+    return _Unit(gate, operation, tuple(size or 1.0 for size in sizes))
+
+
+# Layers -------------------------------------------------------------------------------------------
+
+
+def _layers(
+    circuit: Circuit, units: list[list[_Unit]], activation: AbstractActivation, dtype: np.dtype
+) -> tuple[Layer, ...]:
+    layers: list[Layer] = []
+    readout: AbstractLinear | None = None
+    width = len(circuit.inputs)
+    for row in units:
+        patterns, bias, wires = _level(row, width, dtype)
+        linear = patterns if readout is None else Composed(patterns, readout)
+        layers.append(Layer(linear, _bias(bias, dtype), activation, Label("gates")))
+        readout, width = wires, len(row)
+    constants = np.array([output.constant for output in circuit.outputs])
+    bias = jnp.asarray(constants, dtype) if np.any(constants) else None
+    layers.append(Layer(_output_map(circuit, readout, width, dtype), bias, Identity(), Label("readout")))
+    return tuple(layers)
+
+
+def _bias(values: np.ndarray, dtype: np.dtype) -> Any:
+    if not np.any(values):
+        return None
+    if np.all(values == values[0]):
+        return TiledBias(jnp.asarray(values[:1], dtype), outer=len(values))
+    return jnp.asarray(values, dtype)
+
+
+def _output_map(circuit: Circuit, readout: AbstractLinear | None, width: int, dtype: np.dtype) -> AbstractLinear:
+    is_wires = all(output.terms == ((i, 1.0),) for i, output in enumerate(circuit.outputs))
+    if readout is not None and is_wires and len(circuit.outputs) == width:
+        return readout
+    rows = [(i, wire, c) for i, output in enumerate(circuit.outputs) for wire, c in output.terms]
+    sums = _sparse(rows, (len(circuit.outputs), width), dtype)
+    return sums if readout is None else Composed(sums, readout)
+
+
+def _level(row: list[_Unit], width: int, dtype: np.dtype) -> tuple[Sparse, np.ndarray, Sparse]:
+    """Patterns from wires to units, biases, and the readout from units to wires."""
+    patterns: list[tuple[int, int, float]] = []
+    readout: list[tuple[int, int, float]] = []
+    biases: list[float] = []
+    constants: dict[float, int] = {}  # a unit without inputs serves all gates of its bias
+    for wire, unit in enumerate(row):
+        for weights, share in _rows(unit, dtype).items():
+            if not weights and unit.gate.center in constants:
+                index = constants[unit.gate.center]
+            else:
+                index = len(biases)
+                biases.append(unit.gate.center)
+                patterns += [(index, source, weight) for source, weight in weights]
+                if not weights:
+                    constants[unit.gate.center] = index
+            readout.append((wire, index, share))
+    count = len(biases)
+    return _sparse(patterns, (count, width), dtype), np.array(biases), _sparse(readout, (len(row), count), dtype)
+
+
+def _rows(unit: _Unit, dtype: np.dtype) -> dict[tuple[tuple[int, float], ...], float]:
+    """The distinct rows of a gate's units over the wires below, with their readout weights.
+
+    Units that see the same sum are one; so are, for an even activation, those that see opposite
+    sums, and one that sees nothing and gives 0 is left out.
+    """
+    gate = unit.gate
+    scales = np.array([gate.scale / bound for bound in unit.bounds]).astype(dtype).astype(float)
+    weight = _weight(gate, scales)
+    even = isinstance(gate.activation, Square) and gate.center == 0
+    rows: dict[tuple[tuple[int, float], ...], float] = {}
+    table, signs = gate.patterns.table()
+    for pattern, sign in zip(table, signs, strict=True):
+        key = _row(unit.sums, pattern * scales)
+        opposite = tuple((wire, -value) for wire, value in key)
+        if even and not key:
+            continue
+        if even and opposite in rows:
+            key = opposite
+        rows[key] = rows.get(key, 0.0) + float(sign) * weight
+    return rows
+
+
+def _weight(gate: Gate, scales: np.ndarray) -> float:
+    n = gate.patterns.n
+    leading = math.factorial(n) * float(gate.taylor.coefficients[n]) * float(np.prod(scales))
+    return 1 / (gate.patterns.repeats * leading)
+
+
+def _row(sums: Operation, scales: np.ndarray) -> tuple[tuple[int, float], ...]:
+    total: dict[int, float] = {}
+    for part, scale in zip(sums, scales, strict=True):
+        for wire, coefficient in part.terms:
+            total[wire] = total.get(wire, 0.0) + float(scale) * coefficient
+    return tuple(sorted((wire, value) for wire, value in total.items() if value))
+
+
+def _sparse(entries: list[tuple[int, int, float]], shape: tuple[int, int], dtype: np.dtype) -> Sparse:
+    rows, cols, values = zip(*entries, strict=True) if entries else ((), (), ())
+    return Sparse(np.array(rows, int), np.array(cols, int), jnp.asarray(np.array(values), dtype), shape)
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+
+def _accuracy(circuit: Circuit, units: list[list[_Unit]], u: float) -> Accuracy:
+    """Errors at the box, and the chord to those of inputs off it by the radius.
+
+    Truncation and what inputs are off by grow convexly with the distance, so the chord bounds them;
+    rounding, which doesn't, is taken at the far end.
+    """
+    radius = MARGIN * min(circuit.inputs)
+    far, inflations = _propagate(circuit, units, u, radius, None)
+    near, _ = _propagate(circuit, units, u, 0.0, inflations)
+    error, _ = _propagate(circuit, units, u, 0.0, None)
+    gain = (far - near) / radius * _UP
+    proved = all(unit.gate.taylor.proved for row in units for unit in row)
+    if not math.isfinite(far):
+        return Accuracy(error, 0.0, 0.0, 0.0, proved)
+    return Accuracy(error, radius, gain, max(near - error, 0.0), proved)
+
+
+def _propagate(
+    circuit: Circuit, units: list[list[_Unit]], u: float, delta: float, inflations: list[float] | None
+) -> tuple[float, list[float]]:
+    """The largest error of an output for inputs off by `delta`; rounding is that at `inflations`, if given."""
+    bounds, errors = list(circuit.inputs), [delta] * len(circuit.inputs)
+    found: list[float] = []
+    for row in units:
+        above = []
+        for unit in row:
+            fixed = None if inflations is None else inflations[len(found)]
+            error, inflation = _wire_error(unit, bounds, errors, u, fixed)
+            above.append(error)
+            found.append(inflation)
+        bounds, errors = [unit.bound() for unit in row], above
+    worst = 0.0
+    for output in circuit.outputs:
+        size = output.bound([b + e for b, e in zip(bounds, errors, strict=True)])
+        rounding = gamma(len(output.terms) + 2, u) * size if len(output.terms) > 1 or output.constant else u * size
+        worst = max(worst, output.error(bounds, errors, u) + rounding)
+    return worst * _UP, found
+
+
+def _wire_error(
+    unit: _Unit, bounds: list[float], errors: list[float], u: float, fixed: float | None
+) -> tuple[float, float]:
+    """The error of one wire, and by how much its inputs may exceed their bounds."""
+    off = [part.error(bounds, errors, u) for part in unit.sums]
+    inflation = max(1 + e / b for e, b in zip(off, unit.bounds, strict=True))
+    if not math.isfinite(inflation):
+        return math.inf, inflation
+    moved = math.prod(b + e for b, e in zip(unit.bounds, off, strict=True)) - unit.bound()
+    sizes = [part.bound(bounds) for part in unit.sums]
+    spread = max(1.0, *(size / b for size, b in zip(sizes, unit.bounds, strict=True)))
+    truncation = unit.gate.truncation(inflation)
+    rounding = unit.gate.rounding(inflation if fixed is None else fixed, additions=unit.additions, spread=spread)
+    return moved + (truncation + rounding) * unit.bound(), inflation

@@ -1,0 +1,109 @@
+"""Any polynomial in several variables."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..._checks import check_dtype, check_scalar
+from ...activations import AbstractActivation
+from ...construction import Bound, Claim, Construction
+from ...domains import AbstractDomain, Box, product
+from ..gates.activation import resolve_smooth
+from ..gates.circuit import Circuit, build, error_of
+from ..gates.tolerance import activation_ways, check_tolerance
+from .scheduling import schedule
+from .terms import as_target, read_bounds, read_terms
+
+_SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D"
+
+
+def polynomial(
+    terms: Mapping | Any,
+    *,
+    variables: Any = None,
+    bound: Any = 1.0,
+    activation: str | AbstractActivation | Callable = "square",
+    tolerance: float | None = None,
+    dtype: Any = None,
+) -> Construction:
+    """A polynomial in several variables, from gates for two numbers.
+
+    Monomials are split into halves and shared; those needed higher up are copied, and complete terms
+    join one running sum, so that the depth is the logarithm of the degree.
+
+    Args:
+        terms: a mapping from tuples of exponents, one a variable, to coefficients, such as
+            `{(2, 0): 1.0, (1, 1): -3.0}` for `x^2 - 3 x y`; or a sympy expression.
+        variables: the number of variables, or sympy's symbols in the order of the inputs (by
+            default those of the expression, by name).
+        bound: inputs lie in `[-bound, bound]`; a number, or one a variable.
+        activation: as for `multiplication_gate`; `"square"` is exact over the reals.
+        tolerance: the largest error that will do; refused if it can't be claimed.
+        dtype: a real floating dtype; JAX's default if `None`.
+
+    Returns:
+        A construction `(*batch, variables) -> (*batch, 1)`.
+
+    Raises:
+        ValueError: terms of different lengths, negative exponents, coefficients or bounds that
+            aren't finite, an expression that isn't a polynomial, or a tolerance below the claimed
+            error.
+        TypeError: terms or coefficients of another kind.
+
+    *Exactness*: with `"square"` every weight is a coefficient times a power of two: over the reals
+    the network is the polynomial itself, and the claimed error is rounding. With a smooth activation
+    errors are those of its gates, times the coefficients.
+
+    *Cost*: depth `ceil(log2 degree)`. For each product 4 neurons (2 with `"square"`), for a square 2
+    and a constant unit shared by all in a layer (1), for each copy and running sum 2.
+
+    *Source*: Lin, Tegmark & Rolnick (2017), section II.D: "slightly larger than 4 neurons a
+    multiplication"; here the copies and running sums are counted too.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> poly = dc.polynomial({(2, 0): 1.0, (1, 1): -3.0, (0, 0): 0.5})
+        >>> poly([0.5, 1.0]).tolist()
+        [-0.75]
+    """
+    owner = "polynomial"
+    read, count = read_terms(owner, terms, variables)
+    bounds = read_bounds(owner, bound, count)
+    act = resolve_smooth(owner, activation)
+    resolved = check_dtype(owner, dtype)
+    circuit = schedule([read], bounds)
+    network, accuracy = build(circuit, act, resolved)
+    if tolerance is not None:
+        tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
+        check_tolerance(
+            owner, tolerance, accuracy.error, f"{act.name()} in {resolved.name}", _ways(circuit, act, resolved)
+        )
+    size = sum(abs(c) * float(np.prod(np.power(bounds, key))) for key, c in read.items())
+    claim = Claim(
+        target=as_target(count, [read]),
+        domain=box(bounds),
+        codomain=Box(1, -_covering(size, len(read)), _covering(size, len(read))),
+        error=Bound(absolute=accuracy.error),
+        radius=accuracy.radius,
+        gain=accuracy.gain,
+        rounding=accuracy.rounding,
+        dtype=resolved.name,
+        source=_SOURCE,
+        estimate=not accuracy.proved,
+    )
+    return Construction(network, claim)
+
+
+def box(bounds: tuple[float, ...]) -> AbstractDomain:
+    """The box of the inputs."""
+    return product([Box(1, -bound, bound) for bound in bounds])
+
+
+def _covering(size: float, terms: int) -> float:
+    # A sum that is evaluated in floating point may exceed its bound by rounding.
+    return size if terms <= 1 else size * (1 + 2.0**-20)
+
+
+def _ways(circuit: Circuit, act: AbstractActivation, dtype: np.dtype) -> list[tuple[str, Callable]]:
+    return activation_ways(act, dtype, lambda act, dtype: error_of(circuit, act, dtype))

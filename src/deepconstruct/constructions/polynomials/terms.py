@@ -1,0 +1,81 @@
+"""The terms of polynomials, as they are given and as they are built."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...targets import Polynomial
+
+Exponents = tuple[int, ...]
+
+
+def read_terms(owner: str, terms: Any, variables: Any) -> tuple[dict[Exponents, float], int]:
+    """Terms as a mapping from exponents to coefficients, and the number of variables.
+
+    Args:
+        owner: the builder.
+        terms: a mapping from tuples of exponents (or one exponent) to numbers, or a sympy expression.
+        variables: their number, or sympy's symbols in order; may be left out where `terms` tell.
+    """
+    if hasattr(terms, "as_poly"):
+        terms, variables = _from_sympy(owner, terms, variables)
+    if not isinstance(terms, Mapping):
+        raise TypeError(
+            f"{owner}: terms must map tuples of exponents to coefficients, such as {{(2, 0): 1.0, (1, 1): -3.0}}, "
+            f"or be a sympy expression; got {type(terms).__name__}"
+        )
+    rows = {_exponents(owner, key): _coefficient(owner, value) for key, value in terms.items()}
+    counts = {len(key) for key in rows} | ({variables} if variables is not None else set())
+    if len(counts) != 1:
+        raise ValueError(
+            f"{owner}: every term needs one exponent a variable; got terms of {sorted(len(key) for key in rows)} "
+            f"exponents and variables={variables}"
+        )
+    return {key: value for key, value in rows.items() if value}, counts.pop()
+
+
+def _from_sympy(owner: str, expression: Any, variables: Any) -> tuple[dict, int]:
+    symbols = tuple(variables) if variables is not None else tuple(sorted(expression.free_symbols, key=str))
+    if not symbols:
+        raise ValueError(f"{owner}: a constant expression needs variables=(its symbols)")
+    poly = expression.as_poly(*symbols)
+    if poly is None:
+        raise ValueError(f"{owner}: {expression} is not a polynomial in {', '.join(map(str, symbols))}")
+    return dict(poly.terms()), len(symbols)
+
+
+def _exponents(owner: str, key: Any) -> Exponents:
+    key = (key,) if isinstance(key, int) else key
+    if not isinstance(key, tuple) or not key or not all(isinstance(e, int) and e >= 0 for e in key):
+        raise ValueError(f"{owner}: exponents must be a tuple of integers of at least 0; got {key!r}")
+    return key
+
+
+def _coefficient(owner: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{owner}: coefficients must be real numbers; got {value!r}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{owner}: coefficients must be finite; got {value!r}")
+    return number
+
+
+def read_bounds(owner: str, bound: Any, variables: int) -> tuple[float, ...]:
+    """One bound a variable."""
+    values = tuple(bound) if isinstance(bound, Sequence) or hasattr(bound, "__len__") else (bound,) * variables
+    try:
+        bounds = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        raise TypeError(f"{owner}: bound must be a number, or one a variable; got {bound!r}") from None
+    if len(bounds) != variables or not all(0 < value < math.inf for value in bounds):
+        raise ValueError(
+            f"{owner}: bound must be positive and finite, one number or one for each of {variables} variables; "
+            f"got {bound!r}"
+        )
+    return bounds
+
+
+def as_target(variables: int, outputs: Sequence[Mapping[Exponents, float]]) -> Polynomial:
+    """The target, with terms in a fixed order."""
+    return Polynomial(variables, tuple(tuple(sorted(terms.items(), reverse=True)) for terms in outputs))
