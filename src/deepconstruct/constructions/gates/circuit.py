@@ -14,23 +14,22 @@ import numpy as np
 
 from ..._arithmetic.rounding import gamma, unit_roundoff
 from ..._bias import TiledBias
+from ..._checks import check_scalar
 from ...activations import AbstractActivation, Identity, Power, Square
 from ...linear import AbstractLinear, Composed, Sparse
 from ...network import Label, Layer, Network
 from .choice import choose
 from .gate import Gate
-from .network import MARGIN
+from .network import MARGIN, readout_weight
 from .patterns import Patterns
+from .tolerance import activation_ways, check_tolerance
 
 _UP = 1 + 2.0**-40
 
 
 @dataclasses.dataclass(frozen=True)
 class Sum:
-    """A linear combination of the wires below: pairs of wire and coefficient, and a constant.
-
-    Only outputs of a circuit have constants.
-    """
+    """A linear combination of the wires below: pairs of wire and coefficient, and a constant."""
 
     terms: tuple[tuple[int, float], ...]
     constant: float = 0.0
@@ -41,7 +40,8 @@ class Sum:
 
     def error(self, bounds: Sequence[float], errors: Sequence[float], u: float) -> float:
         """What the errors of the wires and the rounding of the stored coefficients add up to."""
-        return sum(abs(c) * (errors[wire] + u * (bounds[wire] + errors[wire])) for wire, c in self.terms)
+        wires = sum(abs(c) * (errors[wire] + u * (bounds[wire] + errors[wire])) for wire, c in self.terms)
+        return wires + u * abs(self.constant)
 
 
 Operation = tuple[Sum, ...]  # one sum: a copy; two: their product
@@ -83,38 +83,72 @@ class _Unit:
 
     @property
     def additions(self) -> int:
-        return sum(len(part.terms) for part in self.sums)
+        return sum(len(part.terms) + (part.constant != 0) for part in self.sums)
 
     def bound(self) -> float:
         return math.prod(self.bounds)
 
 
-def build(circuit: Circuit, activation: AbstractActivation, dtype: np.dtype) -> tuple[Network, Accuracy]:
+def build(
+    circuit: Circuit, activation: AbstractActivation, dtype: np.dtype, *, tolerance: float = math.inf
+) -> tuple[Network, Accuracy]:
     """The network of a circuit, and a bound of its errors.
+
+    Scales are those of the least typical errors; where these break the tolerance, those of the
+    least bounds.
 
     Raises:
         ValueError: an activation without a gate for two numbers in this dtype.
     """
     units = _units(circuit, activation, dtype)
-    network = Network(_layers(circuit, units, activation, dtype))
-    return network, _accuracy(circuit, units, unit_roundoff(dtype))
+    accuracy = _accuracy(circuit, units, unit_roundoff(dtype))
+    if accuracy.error > tolerance:
+        units = _units(circuit, activation, dtype, least=True)
+        accuracy = _accuracy(circuit, units, unit_roundoff(dtype))
+    return Network(_layers(circuit, units, activation, dtype)), accuracy
+
+
+def build_within(
+    owner: str,
+    circuit: Circuit,
+    activation: AbstractActivation,
+    dtype: np.dtype,
+    tolerance: float | None,
+    what: str,
+) -> tuple[Network, Accuracy]:
+    """`build`, refusing a tolerance that it can't keep; `what` names the choice that was made.
+
+    Raises:
+        ValueError: a tolerance below the floor, with the ways out that reach it.
+    """
+    if tolerance is None:
+        return build(circuit, activation, dtype)
+    tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
+    network, accuracy = build(circuit, activation, dtype, tolerance=tolerance)
+    ways = activation_ways(activation, dtype, lambda act, dtype: error_of(circuit, act, dtype))
+    check_tolerance(owner, tolerance, accuracy.error, what, ways)
+    return network, accuracy
 
 
 def error_of(circuit: Circuit, activation: AbstractActivation, dtype: np.dtype) -> float:
-    """The error that `build` would claim, without building."""
-    return _accuracy(circuit, _units(circuit, activation, dtype), unit_roundoff(dtype)).error
+    """The least error that `build` would claim, without building."""
+    return _accuracy(circuit, _units(circuit, activation, dtype, least=True), unit_roundoff(dtype)).error
 
 
-def _units(circuit: Circuit, activation: AbstractActivation, dtype: np.dtype) -> list[list[_Unit]]:
+def _units(
+    circuit: Circuit, activation: AbstractActivation, dtype: np.dtype, *, least: bool = False
+) -> list[list[_Unit]]:
     units, bounds = [], list(circuit.inputs)
     for level in circuit.levels:
-        units.append([_unit(operation, bounds, activation, dtype) for operation in level])
+        units.append([_unit(operation, bounds, activation, dtype, least) for operation in level])
         bounds = [unit.bound() for unit in units[-1]]
     return units
 
 
-def _unit(operation: Operation, bounds: list[float], activation: AbstractActivation, dtype: np.dtype) -> _Unit:
-    gate = choose(activation, Patterns(len(operation)), dtype.name, ordered=False)
+def _unit(
+    operation: Operation, bounds: list[float], activation: AbstractActivation, dtype: np.dtype, least: bool
+) -> _Unit:
+    gate = choose(activation, Patterns(len(operation)), dtype.name, ordered=False, least=least)
     if gate is None:
         raise ValueError(f"{activation.name()} has no gate for {len(operation)} numbers in {dtype.name}")
     sizes = [part.bound(bounds) for part in operation]
@@ -166,57 +200,51 @@ def _level(row: list[_Unit], width: int, dtype: np.dtype) -> tuple[Sparse, np.nd
     patterns: list[tuple[int, int, float]] = []
     readout: list[tuple[int, int, float]] = []
     biases: list[float] = []
-    constants: dict[float, int] = {}  # a unit without inputs serves all gates of its bias
+    shared: dict[float, int] = {}  # a unit without inputs serves all gates of its bias
     for wire, unit in enumerate(row):
-        for weights, share in _rows(unit, dtype).items():
-            if not weights and unit.gate.center in constants:
-                index = constants[unit.gate.center]
-            else:
-                index = len(biases)
-                biases.append(unit.gate.center)
-                patterns += [(index, source, weight) for source, weight in weights]
-                if not weights:
-                    constants[unit.gate.center] = index
+        for (weights, shift), share in _rows(unit, dtype).items():
+            bias = unit.gate.center + shift
+            if weights or bias not in shared:
+                patterns += [(len(biases), source, weight) for source, weight in weights]
+                biases.append(bias)
+            index = len(biases) - 1 if weights else shared.setdefault(bias, len(biases) - 1)
             readout.append((wire, index, share))
     count = len(biases)
     return _sparse(patterns, (count, width), dtype), np.array(biases), _sparse(readout, (len(row), count), dtype)
 
 
-def _rows(unit: _Unit, dtype: np.dtype) -> dict[tuple[tuple[int, float], ...], float]:
-    """The distinct rows of a gate's units over the wires below, with their readout weights.
+# The weights of a unit over the wires below, and what its bias adds to the gate's own.
+Row = tuple[tuple[tuple[int, float], ...], float]
+
+
+def _rows(unit: _Unit, dtype: np.dtype) -> dict[Row, float]:
+    """The distinct rows of a gate's units, with their readout weights.
 
     Units that see the same sum are one; so are, for an even activation, those that see opposite
     sums, and one that sees nothing and gives 0 is left out.
     """
     gate = unit.gate
     scales = np.array([gate.scale / bound for bound in unit.bounds]).astype(dtype).astype(float)
-    weight = _weight(gate, scales)
+    weight = readout_weight(gate, scales)
     even = isinstance(gate.activation, Square) and gate.center == 0
-    rows: dict[tuple[tuple[int, float], ...], float] = {}
-    table, signs = gate.patterns.table()
-    for pattern, sign in zip(table, signs, strict=True):
-        key = _row(unit.sums, pattern * scales)
-        opposite = tuple((wire, -value) for wire, value in key)
-        if even and not key:
+    rows: dict[Row, float] = {}
+    for pattern, sign in zip(*gate.patterns.table(), strict=True):
+        weights, shift = _row(unit.sums, pattern * scales)
+        opposite = tuple((wire, -value) for wire, value in weights), -shift
+        if even and not weights and not shift:
             continue
-        if even and opposite in rows:
-            key = opposite
+        key = opposite if even and opposite in rows else (weights, shift)
         rows[key] = rows.get(key, 0.0) + float(sign) * weight
     return rows
 
 
-def _weight(gate: Gate, scales: np.ndarray) -> float:
-    n = gate.patterns.n
-    leading = math.factorial(n) * float(gate.taylor.coefficients[n]) * float(np.prod(scales))
-    return 1 / (gate.patterns.repeats * leading)
-
-
-def _row(sums: Operation, scales: np.ndarray) -> tuple[tuple[int, float], ...]:
+def _row(sums: Operation, scales: np.ndarray) -> Row:
     total: dict[int, float] = {}
     for part, scale in zip(sums, scales, strict=True):
         for wire, coefficient in part.terms:
             total[wire] = total.get(wire, 0.0) + float(scale) * coefficient
-    return tuple(sorted((wire, value) for wire, value in total.items() if value))
+    shift = sum(float(scale) * part.constant for part, scale in zip(sums, scales, strict=True))
+    return tuple(sorted((wire, value) for wire, value in total.items() if value)), shift
 
 
 def _sparse(entries: list[tuple[int, int, float]], shape: tuple[int, int], dtype: np.dtype) -> Sparse:

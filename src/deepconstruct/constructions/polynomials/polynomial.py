@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from ..._checks import check_dtype, check_scalar
+from ..._checks import check_dtype
 from ...activations import AbstractActivation
 from ...construction import Bound, Claim, Construction
 from ...domains import AbstractDomain, Box, product
 from ..gates.activation import resolve_smooth
-from ..gates.circuit import Circuit, build, error_of
-from ..gates.tolerance import activation_ways, check_tolerance
+from ..gates.circuit import build_within
 from .scheduling import schedule
 from .terms import as_target, read_bounds, read_terms
 
@@ -73,12 +72,7 @@ def polynomial(
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
     circuit = schedule([read], bounds)
-    network, accuracy = build(circuit, act, resolved)
-    if tolerance is not None:
-        tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
-        check_tolerance(
-            owner, tolerance, accuracy.error, f"{act.name()} in {resolved.name}", _ways(circuit, act, resolved)
-        )
+    network, accuracy = build_within(owner, circuit, act, resolved, tolerance, f"{act.name()} in {resolved.name}")
     size = sum(abs(c) * float(np.prod(np.power(bounds, key))) for key, c in read.items())
     claim = Claim(
         target=as_target(count, [read]),
@@ -103,7 +97,3 @@ def box(bounds: tuple[float, ...]) -> AbstractDomain:
 def _covering(size: float, terms: int) -> float:
     # A sum that is evaluated in floating point may exceed its bound by rounding.
     return size if terms <= 1 else size * (1 + 2.0**-20)
-
-
-def _ways(circuit: Circuit, act: AbstractActivation, dtype: np.dtype) -> list[tuple[str, Callable]]:
-    return activation_ways(act, dtype, lambda act, dtype: error_of(circuit, act, dtype))

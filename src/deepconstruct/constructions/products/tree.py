@@ -9,8 +9,7 @@ from ...construction import Bound, Claim, Construction
 from ...domains import Box
 from ...targets import Product
 from ..gates.activation import resolve_smooth
-from ..gates.circuit import Accuracy, Circuit, Operation, Sum, build, error_of
-from ..gates.tolerance import activation_ways, check_tolerance
+from ..gates.circuit import Accuracy, Circuit, Operation, Sum, build_within
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D.1"
 
@@ -62,12 +61,9 @@ def product_tree(
     bound = check_scalar(owner, "bound", bound, strict=True)
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
-    network, accuracy = build(_circuit(n, bound), act, resolved)
-    if tolerance is not None:
-        tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
-        ways = _ways(_circuit(n, bound), act, resolved)
-        what = f"{act.name()} in {resolved.name} at n={n}"
-        check_tolerance(owner, tolerance, accuracy.error, what, ways)
+    circuit = _circuit(n, bound)
+    what = f"{act.name()} in {resolved.name} at n={n}"
+    network, accuracy = build_within(owner, circuit, act, resolved, tolerance, what)
     return Construction(network, _claim(n, bound, accuracy, resolved.name))
 
 
@@ -98,7 +94,3 @@ def _claim(n: int, bound: float, accuracy: Accuracy, dtype: str) -> Claim:
         source=_SOURCE,
         estimate=not accuracy.proved,
     )
-
-
-def _ways(circuit: Circuit, act: AbstractActivation, dtype: Any) -> list[tuple[str, Callable]]:
-    return activation_ways(act, dtype, lambda act, dtype: error_of(circuit, act, dtype))

@@ -1,0 +1,203 @@
+"""Classifiers whose logarithmic odds are polynomials: `p(y | x)` proportional to `exp(-H_y(x)) p(y)`."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..._arithmetic.rounding import unit_roundoff
+from ..._arithmetic.softmax import softmax_error
+from ..._checks import check_dtype
+from ...activations import AbstractActivation, Softmax
+from ...construction import Bound, Claim, Construction
+from ...domains import Box
+from ...network import Label, Layer, Network
+from ...targets import AbstractTarget, GaussianClassifier, HamiltonianClassifier
+from ..gates.activation import resolve_smooth
+from ..gates.circuit import Accuracy, Circuit, Sum, build
+from .polynomial import box
+from .scheduling import schedule
+from .terms import as_target, read_bounds, read_terms
+
+_SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 2 to 8"
+
+
+def hamiltonian_classifier(
+    polynomials: Sequence[Mapping | Any],
+    prior: Any = None,
+    *,
+    variables: Any = None,
+    bound: Any = 1.0,
+    activation: str | AbstractActivation | Callable = "square",
+    dtype: Any = None,
+) -> Construction:
+    """The probabilities `p(y | x)` of classes with polynomial Hamiltonians: `softmax(-H(x) - mu)`.
+
+    If `x` given `y` has the density `exp(-H_y(x))`, and `y` the prior `exp(-mu_y)`, these are the
+    posterior probabilities.
+
+    Args:
+        polynomials: one Hamiltonian a class, each as for `polynomial`.
+        prior: the probabilities of the classes (equal if `None`); scaled to sum to 1.
+        variables: as for `polynomial`.
+        bound: inputs lie in `[-bound, bound]`; a number, or one a variable.
+        activation: as for `multiplication_gate`.
+        dtype: a real floating dtype; JAX's default if `None`.
+
+    Returns:
+        A construction `(*batch, variables) -> (*batch, classes)`.
+
+    Raises:
+        ValueError: fewer than two polynomials, different numbers of variables, or a prior that
+            isn't positive.
+
+    *Exactness*: with `"square"` rounding only. Errors of the logits count half.
+
+    *Cost*: that of the polynomials, products of all classes shared; the softmax is the readout.
+
+    *Source*: Lin, Tegmark & Rolnick (2017), Eqs. 2 to 8. Departures: in Eq. 3 `mu_x` should read
+    `mu_y`, and in Eq. 7 the denominator sums over `exp(x_i)`.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> coin = dc.hamiltonian_classifier([{(1,): 1.0}, {(1,): -1.0}], bound=1.0)
+        >>> [round(float(p), 4) for p in coin([0.5])]
+        [0.2689, 0.7311]
+    """
+    owner = "hamiltonian_classifier"
+    read = [read_terms(owner, terms, variables) for terms in polynomials]
+    counts = {count for _, count in read}
+    if len(read) < 2 or len(counts) != 1:
+        raise ValueError(
+            f"{owner}: expected at least two polynomials in the same variables; got {len(read)} "
+            f"in {', '.join(map(str, sorted(counts)))} variables"
+        )
+    count = counts.pop()
+    shares = _prior(owner, prior, len(read))
+    bounds = read_bounds(owner, bound, count)
+    constant = (0,) * count
+    logits = []
+    for (terms, _), share in zip(read, shares, strict=True):
+        negated = {key: -value for key, value in terms.items()}
+        negated[constant] = negated.get(constant, 0.0) + math.log(share)
+        logits.append(negated)
+    target = HamiltonianClassifier(as_target(count, [terms for terms, _ in read]), shares)
+    act, resolved = resolve_smooth(owner, activation), check_dtype(owner, dtype)
+    return _classifier(target, schedule(logits, bounds), act, resolved)
+
+
+def gaussian_classifier(
+    means: Any,
+    covariances: Any,
+    prior: Any = None,
+    *,
+    bound: Any = None,
+    activation: str | AbstractActivation | Callable = "square",
+    dtype: Any = None,
+) -> Construction:
+    """The probabilities `p(y | x)` of classes that are normally distributed.
+
+    The Hamiltonians are quadratic: each is a sum of squares along the eigenvectors of its
+    covariance, in one hidden layer.
+
+    Args:
+        means: shape `(classes, n)`.
+        covariances: shape `(classes, n, n)`, or `(n, n)` for all; symmetric and positive definite.
+        prior: the probabilities of the classes (equal if `None`); scaled to sum to 1.
+        bound: inputs lie in `[-bound, bound]`; a number, or one a variable. By default six standard
+            deviations around every mean are covered.
+        activation: as for `multiplication_gate`.
+        dtype: a real floating dtype; JAX's default if `None`.
+
+    Returns:
+        A construction `(*batch, n) -> (*batch, classes)`.
+
+    Raises:
+        ValueError: shapes that don't match, fewer than two classes, a covariance that isn't
+            symmetric and positive definite, or a prior that isn't positive.
+
+    *Exactness*: with `"square"` rounding only, of the order of the largest Hamiltonian in the box.
+
+    *Cost*: depth 1; `classes n` neurons with `"square"`, else `2 classes n` and one constant unit a
+    distinct bias; the softmax is the readout.
+
+    *Source*: Lin, Tegmark & Rolnick (2017), section II.B, Eqs. 2 to 8.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> two = dc.gaussian_classifier([[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> [round(float(p), 4) for p in two([0.5])]
+        [0.2689, 0.7311]
+    """
+    owner = "gaussian_classifier"
+    centers, spreads = _parameters(owner, means, covariances)
+    classes, n = centers.shape
+    shares = _prior(owner, prior, classes)
+    if bound is None:
+        deviations = np.sqrt(np.diagonal(spreads, axis1=1, axis2=2))
+        bound = np.ceil((np.abs(centers) + 6 * deviations).max(axis=0)).tolist()
+    bounds = read_bounds(owner, bound, n)
+    level, outputs = [], []
+    for center, spread, share in zip(centers, spreads, shares, strict=True):
+        variances, vectors = np.linalg.eigh(spread)
+        first = len(level)
+        for variance, vector in zip(variances, vectors.T, strict=True):
+            direction = vector / math.sqrt(variance)
+            part = Sum(tuple((i, float(v)) for i, v in enumerate(direction) if v), -float(direction @ center))
+            level.append((part, part))
+        volume = -0.5 * float(np.log(variances).sum()) + math.log(share)
+        outputs.append(Sum(tuple((first + i, -0.5) for i in range(n)), volume))
+    target = GaussianClassifier(centers, spreads, shares)
+    circuit = Circuit(bounds, (tuple(level),), tuple(outputs))
+    act, resolved = resolve_smooth(owner, activation), check_dtype(owner, dtype)
+    return _classifier(target, circuit, act, resolved)
+
+
+def _classifier(
+    target: AbstractTarget, circuit: Circuit, activation: AbstractActivation, dtype: np.dtype
+) -> Construction:
+    """The circuit of the logits with a softmax behind."""
+    network, accuracy = build(circuit, activation, dtype)
+    *hidden, last = network.layers
+    assert isinstance(last, Layer)
+    readout = Layer(last.linear, last.bias, Softmax(), Label("softmax"))
+    classes = len(circuit.outputs)
+    claim = _claim(target, circuit, accuracy, classes, dtype)
+    return Construction(Network((*hidden, readout)), claim)
+
+
+def _claim(target: AbstractTarget, circuit: Circuit, accuracy: Accuracy, classes: int, dtype: np.dtype) -> Claim:
+    return Claim(
+        target=target,
+        domain=box(circuit.inputs),
+        codomain=Box(classes, 0.0, 1.0 + 2.0**-20),
+        error=Bound(absolute=softmax_error(accuracy.error, classes, unit_roundoff(dtype))),
+        radius=accuracy.radius,
+        gain=accuracy.gain / 2,
+        rounding=accuracy.rounding / 2,
+        dtype=dtype.name,
+        source=_SOURCE,
+        estimate=not accuracy.proved,
+    )
+
+
+def _prior(owner: str, prior: Any, classes: int) -> tuple[float, ...]:
+    values = np.full(classes, 1.0) if prior is None else np.asarray(prior, np.float64)
+    if values.shape != (classes,) or not np.all(np.isfinite(values)) or not np.all(values > 0):
+        raise ValueError(f"{owner}: prior must be {classes} positive numbers, one a class; got {prior!r}")
+    return tuple((values / values.sum()).tolist())
+
+
+def _parameters(owner: str, means: Any, covariances: Any) -> tuple[np.ndarray, np.ndarray]:
+    centers, spreads = np.asarray(means, np.float64), np.asarray(covariances, np.float64)
+    if centers.ndim != 2 or len(centers) < 2:
+        raise ValueError(f"{owner}: means must have shape (classes, n) with two classes at least; got {centers.shape}")
+    classes, n = centers.shape
+    if spreads.shape == (n, n):
+        spreads = np.broadcast_to(spreads, (classes, n, n))
+    if spreads.shape != (classes, n, n):
+        raise ValueError(f"{owner}: covariances must have shape ({classes}, {n}, {n}) or ({n}, {n}); got {spreads.shape}")
+    if not np.allclose(spreads, np.swapaxes(spreads, 1, 2), rtol=1e-12, atol=0) or np.linalg.eigvalsh(spreads).min() <= 0:
+        raise ValueError(f"{owner}: every covariance must be symmetric and positive definite")
+    return centers, spreads
