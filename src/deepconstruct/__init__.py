@@ -3,7 +3,7 @@
 import importlib as _importlib
 from typing import TYPE_CHECKING
 
-from . import activations, catalog, domains, linear, losses, targets
+from . import activations, bounds, catalog, domains, linear, losses, targets
 from ._analysis.cost import Cost, cost
 from ._certify import Certificate, certify
 from ._densify import astype, densify, sparsity_pattern
@@ -12,7 +12,22 @@ from ._fit import Fit, fit
 from ._perturb import perturb, reinitialize
 from .combine import fan_out, parallel, realify, repeat, series
 from .construction import Bound, Claim, Construction, claim
-from .constructions import fft, flat_product, multiplication_gate, parity, parity_bounded_depth, parity_shallow
+from .constructions import (
+    bit_product,
+    boolean_classifier,
+    boolean_function,
+    fft,
+    flat_product,
+    gaussian_classifier,
+    hamiltonian_classifier,
+    multiplication_gate,
+    parity,
+    parity_bounded_depth,
+    parity_shallow,
+    polynomial,
+    product_tree,
+    quadratic_form,
+)
 from .network import Label, Layer, Network, Repeat, layer_outputs
 from .targets import Target
 
@@ -35,6 +50,10 @@ __all__ = [
     "Target",
     "activations",
     "astype",
+    "bit_product",
+    "boolean_classifier",
+    "boolean_function",
+    "bounds",
     "catalog",
     "certify",
     "claim",
@@ -46,6 +65,8 @@ __all__ = [
     "fft",
     "fit",
     "flat_product",
+    "gaussian_classifier",
+    "hamiltonian_classifier",
     "layer_outputs",
     "linear",
     "load",
@@ -57,6 +78,9 @@ __all__ = [
     "parity_shallow",
     "perturb",
     "plot",
+    "polynomial",
+    "product_tree",
+    "quadratic_form",
     "realify",
     "reinitialize",
     "repeat",

@@ -1,7 +1,37 @@
 """Builders: each gives a network with the claim of what it computes."""
 
+from .boolean import (
+    bit_product as bit_product,
+    boolean_classifier as boolean_classifier,
+    boolean_function as boolean_function,
+)
 from .fourier import fft as fft
 from .parity import parity as parity, parity_bounded_depth as parity_bounded_depth, parity_shallow as parity_shallow
-from .products import flat_product as flat_product, multiplication_gate as multiplication_gate
+from .polynomials import (
+    gaussian_classifier as gaussian_classifier,
+    hamiltonian_classifier as hamiltonian_classifier,
+    polynomial as polynomial,
+    quadratic_form as quadratic_form,
+)
+from .products import (
+    flat_product as flat_product,
+    multiplication_gate as multiplication_gate,
+    product_tree as product_tree,
+)
 
-__all__ = ["fft", "flat_product", "multiplication_gate", "parity", "parity_bounded_depth", "parity_shallow"]
+__all__ = [
+    "bit_product",
+    "boolean_classifier",
+    "boolean_function",
+    "fft",
+    "flat_product",
+    "gaussian_classifier",
+    "hamiltonian_classifier",
+    "multiplication_gate",
+    "parity",
+    "parity_bounded_depth",
+    "parity_shallow",
+    "polynomial",
+    "product_tree",
+    "quadratic_form",
+]

@@ -1,0 +1,118 @@
+"""The product of bits, their AND, in one unit."""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+
+from ..._arithmetic.rounding import unit_roundoff
+from ..._checks import check_dtype, check_scalar, check_size
+from ...activations import AbstractActivation, ReLU, Sigmoid, Step
+from ...construction import Bound, Claim, Construction
+from ...domains import Bits
+from ...linear import Dense
+from ...network import Label, Layer, Network
+from ...targets import Product
+from ..gates.tolerance import check_tolerance
+from .conjunction import Conjunction, resolve_conjunction, temperature
+
+
+def bit_product(
+    k: int,
+    *,
+    activation: str | AbstractActivation = "sigmoid",
+    tolerance: float | None = None,
+    dtype: Any = None,
+) -> Construction:
+    """The product of `k` bits, that is their AND, in one unit `S(beta (x_1 + ... + x_k - k + 1/2))`.
+
+    Args:
+        k: the number of bits, at least 1.
+        activation: `"sigmoid"`, `"relu"` or `"step"`, or such an object. By name, a sigmoid gets
+            the least whole inverse temperature `beta` that keeps the tolerance.
+        tolerance: the largest error that will do, below 1/2; 1e-6 for `"sigmoid"` if `None`.
+        dtype: a real floating dtype; JAX's default if `None`.
+
+    Returns:
+        A construction `(*batch, k) -> (*batch, 1)`.
+
+    Raises:
+        ValueError: `k` below 1, unknown names, a tolerance that isn't below 1/2 or that the
+            inverse temperature or the dtype doesn't keep.
+        TypeError: `k` isn't an integer.
+
+    *Exactness*: ReLU (`relu(x_1 + ... + x_k - k + 1)`) and step units are exact. A sigmoid errs by
+    `S(-beta / 2)`, whatever `k`: for an error of `10^-D` it needs `beta > 2 D ln 10`.
+
+    *Cost*: depth 1, 1 neuron, `k` synapses.
+
+    *Source*: Lin, Tegmark & Rolnick (2017), Eq. 13. Departure: the paper's `beta > D ln 10` gives
+    only half of the `D` digits.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> dc.bit_product(3, activation="relu")([[1, 1, 1], [1, 0, 1]]).tolist()
+        [[1.0], [0.0]]
+    """
+    owner = "bit_product"
+    k = check_size(owner, "k", k)
+    if tolerance is not None:
+        tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
+        if tolerance >= 0.5:
+            raise ValueError(f"{owner}: tolerance must be below 1/2; got {tolerance:g}")
+    unit = resolve_conjunction(owner, activation, tolerance, 1.0)
+    resolved = check_dtype(owner, dtype)
+    u = unit_roundoff(resolved)
+    error = unit.error() + unit.rounding(u)
+    if tolerance is not None and error > tolerance:
+        unit, error = _steeper(owner, unit, activation, tolerance, u, resolved.name)
+    bias = jnp.asarray([unit.slack - k], resolved)
+    layer = Layer(Dense(jnp.ones((1, k), resolved)), bias, unit.activation, Label("and"))
+    return Construction(Network((layer,)), _claim(k, unit, error, resolved.name, u))
+
+
+def _steeper(
+    owner: str, unit: Conjunction, activation: Any, tolerance: float, u: float, dtype: str
+) -> tuple[Conjunction, float]:
+    """A steeper sigmoid that leaves room for rounding; refused where that isn't possible."""
+    room = tolerance - unit.rounding(u)
+    steeper = Conjunction(Sigmoid(float(math.ceil(temperature(1.0, room))))) if room > 0 else unit
+    error = steeper.error() + steeper.rounding(u)
+    if activation == "sigmoid" and error <= tolerance:
+        return steeper, error
+    floor = unit.error() + unit.rounding(u)
+    ways = [("activation='relu'", lambda: 0.0)]
+    if dtype != "float64":
+        double = 2.0**-53
+        best = temperature(1.0, max(tolerance - unit.rounding(double), double))
+        name = f"Sigmoid({math.ceil(best)}) in float64"
+        ways.insert(0, (name, lambda: float(Conjunction(Sigmoid(math.ceil(best))).error()) + unit.rounding(double)))
+    if room > 0 and activation != "sigmoid":
+        ways.insert(0, (f"{steeper.activation.name()}", lambda: error))
+    check_tolerance(owner, tolerance, floor, f"{unit.activation.name()} in {dtype}", ways)
+    return unit, floor
+
+
+def _claim(k: int, unit: Conjunction, error: float, dtype: str, u: float) -> Claim:
+    if isinstance(unit.activation, ReLU):
+        # Beyond its bits a ReLU still is Lipschitz; it rounds there.
+        radius, gain, rounding = 1.0, float(k), 2 * (k + 4) * (k + 2) * u * 4
+    elif isinstance(unit.activation, Step):
+        radius, gain, rounding = max(1 / (2 * k) - 4 * (k + 1) * u, 0.0), 0.0, 0.0
+    else:
+        assert isinstance(unit.activation, Sigmoid)
+        # The error grows convexly up to the middle of the slope, so the chord bounds it.
+        radius = 1 / (4 * k)
+        gain = (unit.error(k * radius) - unit.error()) / radius * (1 + 2.0**-40)
+        rounding = unit.activation.inverse_temperature / 4 * (k + 2) * (2 * k + 2) * u
+    return Claim(
+        target=Product(k),
+        domain=Bits(k),
+        codomain=Bits(1),
+        error=Bound(absolute=error),
+        radius=radius,
+        gain=gain,
+        rounding=rounding,
+        dtype=dtype,
+        source="Lin, Tegmark & Rolnick (2017), Eq. 13",
+    )

@@ -1,0 +1,84 @@
+"""Probabilities of classes given bits."""
+
+from typing import Any
+
+import numpy as np
+
+from ..._arithmetic.rounding import unit_roundoff
+from ..._arithmetic.softmax import softmax_error
+from ..._checks import check_choice, check_dtype
+from ...activations import AbstractActivation, Softmax
+from ...construction import Bound, Claim, Construction
+from ...domains import Bits, Box
+from ...network import Label, Layer, Network
+from ...targets import BooleanClassifier
+from .conjunction import resolve_conjunction
+from .function import check_table
+from .table import accuracy, minterm_terms, moebius_terms, network
+
+
+def boolean_classifier(
+    log_probabilities: Any,
+    *,
+    basis: str = "moebius",
+    activation: str | AbstractActivation = "relu",
+    dtype: Any = None,
+) -> Construction:
+    """The probabilities `p(y | x)` of classes given `n` bits: ANDs, then a softmax.
+
+    Args:
+        log_probabilities: `ln p(y | x)` up to a constant a row, shape `(2^n, classes)`; row `i` is
+            for the binary digits of `i`, lowest first. Finite: a class that can't be gets a large
+            negative number.
+        basis: as for `boolean_function`.
+        activation: `"relu"`, `"step"` or `"sigmoid"`, or such an object.
+        dtype: a real floating dtype; JAX's default if `None`.
+
+    Returns:
+        A construction `(*batch, n) -> (*batch, classes)`.
+
+    Raises:
+        ValueError: a table that hasn't `2^n` rows, has fewer than two classes or isn't finite, more
+            than 16 bits, or unknown names.
+
+    *Exactness*: errors of the logarithms, as for `boolean_function`, count half.
+
+    *Cost*: as `boolean_function`; the softmax is the readout.
+
+    *Source*: Lin, Tegmark & Rolnick (2017), Eqs. 8 and 12.
+
+    Example:
+        >>> import deepconstruct as dc, numpy as np
+        >>> coin = dc.boolean_classifier(np.log([[0.9, 0.1], [0.25, 0.75]]))
+        >>> [round(float(p), 4) for p in coin([1.0])]
+        [0.25, 0.75]
+    """
+    owner = "boolean_classifier"
+    target = BooleanClassifier(log_probabilities)
+    logits = target.logits.array
+    check_table(owner, logits)
+    if logits.shape[1] < 2:
+        raise ValueError(f"{owner}: expected a column for each of at least two classes; got {logits.shape}")
+    check_choice(owner, "basis", basis, ("moebius", "minterm"))
+    terms = moebius_terms(logits) if basis == "moebius" else minterm_terms(logits)
+    resolved = check_dtype(owner, dtype)
+    unit = resolve_conjunction(owner, activation, None, terms.mass)
+    net = network(terms, unit, resolved)
+    found = accuracy(terms, unit, net, logits)
+    hidden, last = net.layers
+    assert isinstance(last, Layer)
+    readout = Layer(last.linear, last.bias, Softmax(), Label("softmax"))
+    n, classes = target.logits.array.shape[0].bit_length() - 1, logits.shape[1]
+    u = unit_roundoff(resolved)
+    claim = Claim(
+        target=target,
+        domain=Bits(n),
+        codomain=Box(classes, 0.0, 1.0 + 2.0**-20),
+        error=Bound(absolute=softmax_error(found.error, classes, u)),
+        radius=found.radius,
+        gain=found.gain / 2,
+        rounding=found.rounding / 2,
+        dtype=resolved.name,
+        source="Lin, Tegmark & Rolnick (2017), Eqs. 8 and 12",
+    )
+    return Construction(Network((hidden, readout)), claim)

@@ -1,0 +1,139 @@
+"""Any function of bits, from its table."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..._arithmetic.rounding import unit_roundoff
+from ..._checks import check_choice, check_dtype, check_scalar
+from ...activations import AbstractActivation, Sigmoid
+from ...construction import Bound, Claim, Construction
+from ...domains import AbstractDomain, Bits, Box
+from ...targets import BooleanFunction
+from ..gates.tolerance import check_tolerance
+from .conjunction import Conjunction, resolve_conjunction, temperature
+from .table import Terms, accuracy, minterm_terms, moebius_terms, network
+
+_SOURCE = "Lin, Tegmark & Rolnick (2017), Eq. 12"
+_LARGEST = 16
+
+
+def boolean_function(
+    table: Any,
+    *,
+    basis: str = "moebius",
+    activation: str | AbstractActivation = "relu",
+    tolerance: float | None = None,
+    dtype: Any = None,
+) -> Construction:
+    """Any function of `n` bits, in one hidden layer of ANDs.
+
+    Args:
+        table: its values, shape `(2^n,)` or `(2^n, outputs)`; row `i` is for the binary digits of
+            `i`, lowest first.
+        basis: `"moebius"`: ANDs of sets of bits, weighted by the Moebius coefficients, which can
+            be as large as `2^(n-1) max|f|`; `"minterm"`: one AND of all literals an input,
+            weighted by the value itself: nothing cancels.
+        activation: `"relu"`, `"step"` or `"sigmoid"`, or such an object. By name, a sigmoid gets
+            the inverse temperature that keeps the tolerance.
+        tolerance: the largest error that will do; for `"sigmoid"` 1e-6 times the largest value if
+            `None`.
+        dtype: a real floating dtype; JAX's default if `None`.
+
+    Returns:
+        A construction `(*batch, n) -> (*batch, outputs)`.
+
+    Raises:
+        ValueError: a table that hasn't `2^n` rows or isn't finite, more than 16 bits, unknown
+            names, or a tolerance that can't be kept.
+
+    *Exactness*: over the reals exact with ReLU and step units. Bit for bit where the coefficients
+    are floats whose sums don't round, as for tables of small integers; else rounding of up to
+    `sum |h_S|` terms. Sigmoids err by up to `S(-beta / 2) sum |h_S|`.
+
+    *Cost*: depth 1; at most `2^n - 1` neurons and `n 2^(n-1) + 2^n - 1` synapses in the Moebius
+    basis, `2^n` and `(n + 1) 2^n` in the other; terms of weight 0 are left out.
+
+    *Source*: Lin, Tegmark & Rolnick (2017), Eq. 12; Moebius inversion for its coefficients. The
+    second basis is the disjunctive normal form. Departure: in Eq. 12 `x_i y_j` should read
+    `x_i x_j`.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> majority = dc.boolean_function([0, 0, 0, 1, 0, 1, 1, 1])
+        >>> majority([[1, 0, 1], [0, 0, 1]]).tolist()
+        [[1.0], [0.0]]
+    """
+    owner = "boolean_function"
+    target = BooleanFunction(table)
+    values = target.table.array
+    check_table(owner, values)
+    check_choice(owner, "basis", basis, ("moebius", "minterm"))
+    terms = moebius_terms(values) if basis == "moebius" else minterm_terms(values)
+    if tolerance is not None:
+        tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
+    resolved = check_dtype(owner, dtype)
+    size = float(np.abs(values).max()) or 1.0
+    unit = resolve_conjunction(owner, activation, 1e-6 * size if tolerance is None else tolerance / 2, terms.mass)
+    net = network(terms, unit, resolved)
+    found = accuracy(terms, unit, net, values)
+    if tolerance is not None and found.error > tolerance:
+        _refuse(owner, terms, unit, basis, tolerance, found.error, values, resolved)
+    claim = Claim(
+        target=target,
+        domain=Bits(target.n),
+        codomain=_codomain(values),
+        error=Bound(absolute=found.error),
+        radius=found.radius,
+        gain=found.gain,
+        rounding=found.rounding,
+        dtype=resolved.name,
+        source=_SOURCE,
+    )
+    return Construction(net, claim)
+
+
+def check_table(owner: str, values: np.ndarray) -> None:
+    """Refuse tables that aren't finite or are too long."""
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"{owner}: the table must be finite")
+    if len(values) > 2**_LARGEST:
+        raise ValueError(f"{owner}: at most {_LARGEST} bits, as every input may need a unit; got {len(values)} rows")
+
+
+def _codomain(values: np.ndarray) -> AbstractDomain:
+    if np.all((values == 0) | (values == 1)):
+        return Bits(values.shape[1])
+    # The values in the dtype may be those of the table rounded.
+    room = 2.0**-20 * float(np.abs(values).max())
+    return Box(values.shape[1], float(values.min()) - room, float(values.max()) + room)
+
+
+def _refuse(
+    owner: str,
+    terms: Terms,
+    unit: Conjunction,
+    basis: str,
+    tolerance: float,
+    floor: float,
+    values: np.ndarray,
+    dtype: np.dtype,
+) -> None:
+    def rounding(terms: Terms, kind: str) -> float:
+        u = unit_roundoff(kind)
+        return (len(terms.signs) + 4) * u * (terms.mass + float(np.abs(terms.constant).max()))
+
+    ways = []
+    if isinstance(unit.activation, Sigmoid):
+        beta = math.ceil(temperature(terms.mass, tolerance / 2))
+        steep = Conjunction(Sigmoid(float(beta)))
+        total = steep.error() * terms.mass + terms.mass * steep.rounding(unit_roundoff(dtype))
+        ways.append((f"Sigmoid({beta})", lambda: total + rounding(terms, dtype.name)))
+        ways.append(("activation='relu'", lambda: rounding(terms, dtype.name)))
+    if basis == "moebius" and not isinstance(unit.activation, Sigmoid):
+        ways.append(("basis='minterm'", lambda: rounding(minterm_terms(values), dtype.name)))
+    if dtype != np.float64:
+        single = terms.mass * unit.rounding(2.0**-53) + unit.error() * terms.mass
+        ways.append(("dtype='float64'", lambda: single + rounding(terms, "float64")))
+    check_tolerance(owner, tolerance, floor, f"{unit.activation.name()} in {dtype.name}", ways)
