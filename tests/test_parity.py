@@ -265,13 +265,13 @@ def test_claim_of_one_raw_gate_is_true_and_tight(fused):
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("beta", [6.0, 10.0, 16.0])
-def test_claim_of_one_calibrated_gate_allows_for_activations_off_by_8_ulp(beta, dtype):
-    # Each unit wrong by 8 units in the last place, in the worst direction, in exact arithmetic else.
+def test_claim_of_one_calibrated_gate_allows_for_inexact_activations(beta, dtype):
+    # Each unit wrong by as many units in the last place as claims allow for, in the worst direction, in exact arithmetic else.
     xor = dc.parity(2, activation=Sigmoid(beta), dtype=dtype)
     weights = np.abs(np.asarray(as_matrix(flat_layers(xor.network)[-1].linear), np.float64))
     units = expit(beta * (np.arange(3)[:, None] - np.array([0.5, 1.5])))
-    worst = float((8 * np.spacing(units.astype(dtype)).astype(np.float64) @ weights[0]).max())
-    assert worst <= xor.claim.error.absolute <= 3 * worst
+    worst = float((Sigmoid().ulps() * np.spacing(units.astype(dtype)).astype(np.float64) @ weights[0]).max())
+    assert worst <= xor.claim.error.absolute <= 5 * worst
 
 
 def grid_around_corners(radius, dtype):

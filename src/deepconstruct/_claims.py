@@ -9,9 +9,9 @@ from . import targets
 from ._arithmetic.exactness import is_exact_after_step, is_exact_on
 from ._arithmetic.intervals import bias_array, layer_range
 from ._arithmetic.rounding import gamma, unit_roundoff
+from ._arithmetic.sensitivity import moduli_through, sensitivities
 from .construction import Bound, Claim, Construction
 from .domains import AbstractDomain, product as product_of_domains
-from .linear.queries import concrete_entries
 from .network import Layer, Network, flat_layers
 
 # How far inputs of a merged network may be off at most: what its joint rounds grows with them.
@@ -158,48 +158,78 @@ def with_merged_joint(claim: Claim, inner: Construction, outer: Construction, me
     margin = min(inner.claim.radius, _MARGIN)
     claim = dataclasses.replace(claim, radius=min(claim.radius, margin))
     added = _joint_rounding(inner, outer, margin)
-    if exact and claim.error.is_exact and not math.isfinite(added):
+    if exact and not math.isfinite(added):
         return dataclasses.replace(claim, radius=0.0)  # nothing is known about inputs off the grid
-    if exact and claim.error.is_exact:
+    if exact:
         return dataclasses.replace(claim, rounding=_up(claim.rounding + added))
     if not math.isfinite(added):
         return None
     return dataclasses.replace(claim, error=Bound(_up(claim.error.absolute + added), claim.error.relative))
 
 
+def with_factored_joint(claim: Claim, inner: Construction, outer: Construction) -> Claim | None:
+    """The claim of a series whose joint is one layer of two factors: only the joined bias rounds anew.
+
+    Returns `None` where that can't be bounded.
+    """
+    readout, layer = inner.network.layers[-1], flat_layers(outer.network)[0]
+    assert isinstance(readout, Layer)
+    if readout.bias is None:
+        return claim
+    moduli = moduli_through(layer, np.abs(bias_array(readout)))
+    low, high = _moved_box(claim.domain, min(inner.claim.radius, _MARGIN))
+    for part in flat_layers(inner.network):
+        low, high = layer_range(part, low, high)
+    shown = sensitivities(flat_layers(outer.network), low, high)[0]
+    local = gamma(readout.out_size + 3, unit_roundoff(claim.dtype)) * float(np.max(moduli))
+    added = local * shown if local else 0.0
+    if not math.isfinite(added):
+        return None
+    error = Bound(_up(claim.error.absolute + added), claim.error.relative)
+    return dataclasses.replace(claim, error=error)
+
+
 def _joint_rounding(inner: Construction, outer: Construction, margin: float) -> float:
     """What the rounding of a merged joint can add to the outer network's output."""
-    readout, *rest = flat_layers(outer.network)
-    sums = _joint_moduli(flat_layers(inner.network), readout, inner.claim.domain, margin)
-    terms = inner.network.layers[-1].in_size + readout.in_size + 4
-    u = unit_roundoff(inner.claim.dtype)
-    local = gamma(terms, u) * float(np.max(sums))
-    return local * readout.activation.lipschitz() * _lipschitz(rest) if local else 0.0
-
-
-def _joint_moduli(layers: tuple[Layer, ...], outer: Layer, domain: AbstractDomain, margin: float) -> np.ndarray:
-    """Sums of moduli in the merged layer for inputs off by `margin`: `|W| (|R| |h| + |r|) + |b|`."""
-    low, high = domain.box()
-    low, high = low - margin, high + margin
+    layers = flat_layers(inner.network)
+    low, high = _moved_box(inner.claim.domain, margin)
     for layer in layers[:-1]:
         low, high = layer_range(layer, low, high)
-    moduli = np.maximum(np.abs(low), np.abs(high))
-    return _moduli_through(outer, _moduli_through(layers[-1], moduli))
+    sums = moduli_through(layers[-1], np.maximum(np.abs(low), np.abs(high)))
+    sums = moduli_through(flat_layers(outer.network)[0], sums)
+    terms = layers[-1].in_size + outer.in_size + 4
+    local = gamma(terms, unit_roundoff(inner.claim.dtype)) * float(np.max(sums))
+    if not local:
+        return 0.0
+    return local * sensitivities(flat_layers(outer.network), *layer_range(layers[-1], low, high))[0]
 
 
-def _moduli_through(layer: Layer, moduli: np.ndarray) -> np.ndarray:
-    rows, cols, values = concrete_entries(layer.linear)
-    return np.bincount(rows, np.abs(values) * moduli[cols], layer.out_size) + np.abs(bias_array(layer))
+def _moved_box(domain: AbstractDomain, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    low, high = domain.box()
+    return low - margin, high + margin
 
 
-def _lipschitz(layers: list[Layer]) -> float:
-    """A Lipschitz constant in the max norm: the product over the layers."""
-    total = 1.0
-    for layer in layers:
-        rows, _, values = concrete_entries(layer.linear)
-        norm = float(np.bincount(rows, np.abs(values), layer.out_size).max(initial=0.0))
-        total *= norm * layer.activation.lipschitz() if norm else 0.0
-    return total
+def with_dense_rounding(claim: Claim, network: Network, changed: list[bool]) -> Claim:
+    """The claim of a network whose `changed` layers became dense matrices, summed in any order.
+
+    Raises:
+        ValueError: a network in which the rounding can't be bounded.
+    """
+    if is_exact_on(network, claim.domain):
+        return claim
+    layers = flat_layers(network)
+    low, high = _moved_box(claim.domain, min(claim.radius, _MARGIN))
+    shown, added = sensitivities(layers, low, high), 0.0
+    for layer, is_changed, sensitivity in zip(layers, changed, shown, strict=True):
+        if is_changed:
+            sums = moduli_through(layer, np.maximum(np.abs(low), np.abs(high)))
+            added += gamma(layer.in_size + 4, unit_roundoff(claim.dtype)) * float(np.max(sums)) * sensitivity
+        low, high = layer_range(layer, low, high)
+    if not math.isfinite(added):
+        raise ValueError(
+            f"densify: the rounding of {claim.target.name} as dense matrices can't be bounded; densify its network"
+        )
+    return dataclasses.replace(claim, error=Bound(_up(claim.error.absolute + added), claim.error.relative))
 
 
 def _sources(*claims: Claim) -> str:

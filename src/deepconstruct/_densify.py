@@ -8,9 +8,13 @@ import numpy as np
 
 from ._bias import bias_vector
 from ._checks import check_dtype
+from ._claims import with_dense_rounding
 from .construction import Construction, as_network
-from .linear import Dense, as_matrix
+from .linear import Composed, Dense, SignPatterns, SignProduct, as_matrix
 from .network import Layer, Network, Repeat, flat_layers
+
+# Maps whose claims count on the order in which they sum.
+_ORDERED = (SignPatterns, SignProduct, Composed)
 
 
 def densify(network: Any) -> Any:
@@ -20,8 +24,12 @@ def densify(network: Any) -> Any:
         network: a `Network` or a `Construction`.
 
     Returns:
-        The same kind, all maps `Dense`, shared weights and biases unshared; a claim is kept, since
-        adding zeros rounds nothing.
+        The same kind, all maps `Dense`, shared weights and biases unshared. A claim is kept, since
+        adding zeros rounds nothing; but maps that sum in an order of their own, which rounds less
+        (`SignPatterns`, `SignProduct`, `Composed`), add the rounding of plain sums to it.
+
+    Raises:
+        ValueError: a claim for which that rounding can't be bounded.
 
     Example:
         >>> import deepconstruct as dc
@@ -29,7 +37,10 @@ def densify(network: Any) -> Any:
         (56, 120)
     """
     if isinstance(network, Construction):
-        return Construction(densify(network.network), network.claim)
+        dense = densify(network.network)
+        changed = [isinstance(layer.linear, _ORDERED) for layer in flat_layers(network.network)]
+        claim = with_dense_rounding(network.claim, dense, changed) if any(changed) else network.claim
+        return Construction(dense, claim)
     network = as_network("densify", network)
     dtype = network.dtype
     return Network(tuple(_dense_part(part, dtype) for part in network.layers))

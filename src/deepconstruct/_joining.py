@@ -7,21 +7,24 @@ import jax.numpy as jnp
 
 from ._bias import bias_vector, join_biases
 from .activations import join
-from .linear import DirectSum, Identity as IdentityMap, Stack, product
+from .linear import Composed, DirectSum, Identity as IdentityMap, Stack, product
 from .linear.queries import realified
 from .network import Layer, Network, Repeat, flat_layers
 
 Parts = tuple[Layer | Repeat, ...]
 
 
-def join_series(first: Parts, second: Parts, *, merge: bool) -> Parts:
-    """`second` after `first`; a linear readout is merged into a following nonlinear layer."""
+def join_series(first: Parts, second: Parts, *, merge: bool, factored: bool = False) -> Parts:
+    """`second` after `first`; a linear readout is merged into a following nonlinear layer.
+
+    With `factored` the merged weights are kept as two factors, which round as two layers do.
+    """
     if not merge or not can_merge(first, second):
         return first + second
     readout, layer = first[-1], second[0]
     assert isinstance(readout, Layer)
     assert isinstance(layer, Layer)
-    return (*first[:-1], merge_layers(readout, layer), *second[1:])
+    return (*first[:-1], merge_layers(readout, layer, factored=factored), *second[1:])
 
 
 def can_merge(first: Parts, second: Parts) -> bool:
@@ -35,14 +38,15 @@ def can_merge(first: Parts, second: Parts) -> bool:
     return readout.is_linear and not layer.is_linear
 
 
-def merge_layers(readout: Layer, layer: Layer) -> Layer:
+def merge_layers(readout: Layer, layer: Layer, *, factored: bool = False) -> Layer:
     """One layer for `layer` after the linear layer `readout`."""
     bias, shift = layer.bias, bias_vector(readout.bias)
     if shift is not None:
         moved = layer.linear(shift)
         own = bias_vector(layer.bias)
         bias = moved if own is None else own + moved
-    return Layer(product(layer.linear, readout.linear), bias, layer.activation, layer.label)
+    join = Composed if factored and not isinstance(readout.linear, IdentityMap) else product
+    return Layer(join(layer.linear, readout.linear), bias, layer.activation, layer.label)
 
 
 def join_parallel(networks: list[Network]) -> Parts:

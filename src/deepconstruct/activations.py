@@ -251,7 +251,7 @@ class GELU(AbstractActivation):
         return 1.13
 
     def ulps(self):
-        return 4
+        return 4 if self.approximate else 3
 
     def name(self):
         return "gelu(tanh)" if self.approximate else "gelu(erf)"

@@ -158,7 +158,9 @@ def determinant(network: Any) -> Determinant:
     if len(layers) != 2 or net.out_size != 1 or not isinstance(layers[1].activation, Identity):
         raise ValueError("bounds.determinant: expected one hidden layer, and a linear readout of one number")
     if net.in_size > _LARGEST:
-        raise ValueError(f"bounds.determinant: at most {_LARGEST} inputs, as the matrix has 4^n entries; got {net.in_size}")
+        raise ValueError(
+            f"bounds.determinant: at most {_LARGEST} inputs, as the matrix has 4^n entries; got {net.in_size}"
+        )
     n = net.in_size
     inputs = np.asarray(as_matrix(layers[0].linear), np.float64)
     weights = np.asarray(as_matrix(layers[1].linear), np.float64)[0]

@@ -5,9 +5,10 @@ import math
 from typing import Any, TypeVar
 
 from . import targets
+from ._arithmetic.exactness import is_exact_on
 from ._arithmetic.rounding import is_linear_network, linear_rounding, unit_roundoff
 from ._checks import check_size
-from ._claims import fan_out_claim, parallel_claim, series_claim, with_merged_joint
+from ._claims import fan_out_claim, parallel_claim, series_claim, with_factored_joint, with_merged_joint
 from ._joining import can_merge, join_fan_out, join_parallel, join_repeat, join_series, realify_layers
 from .construction import Bound, Claim, Construction, as_network
 from .domains import AbstractDomain, Space
@@ -20,9 +21,9 @@ def series(*parts: Part, merge: bool = True) -> Part:
     """Run one network after another: `series(f, g)` computes `g(f(x))`.
 
     A linear readout is merged into a following nonlinear layer, so that depth and neurons add up.
-    Two linear layers are never merged: that would turn an FFT into a dense matrix. Where the
-    merged layer rounds, its rounding is added to the claim; where that can't be bounded, the joint
-    stays as linear neurons.
+    Two linear layers are never merged: that would turn an FFT into a dense matrix. Where products
+    of both weights would round, they are kept as two factors of one layer (`linear.Composed`);
+    where the rounding of merged biases can't be bounded, the joint stays as linear neurons.
 
     Args:
         parts: networks, or constructions, in the order in which they run.
@@ -58,7 +59,11 @@ def _series_pair(first: Any, second: Any, merge: bool) -> Any:
     layers = first.network.layers, second.network.layers
     if merge and can_merge(*layers):
         merged = Network(join_series(*layers, merge=True))
-        merged_claim = with_merged_joint(claim, first, second, merged)
+        if is_exact_on(merged, claim.domain):
+            merged_claim = with_merged_joint(claim, first, second, merged)
+        else:
+            merged = Network(join_series(*layers, merge=True, factored=True))
+            merged_claim = with_factored_joint(claim, first, second)
         if merged_claim is not None:
             return Construction(merged, merged_claim)
     return Construction(Network(join_series(*layers, merge=False)), claim)

@@ -11,8 +11,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..activations import Identity, ReLU, Step, groups
+from ..activations import Identity, Power, ReLU, Square, Step, groups
 from ..domains import AbstractDomain, Bits, Points, Product, Signs
+from ..linear.composed import factors
 from ..linear.queries import concrete_entries
 from ..network import Layer, Network, flat_layers
 from .intervals import bias_array
@@ -39,21 +40,39 @@ def is_exact_after_step(network: Network) -> bool:
 def _stays_exact(layers: tuple[Layer, ...], step: float, moduli: np.ndarray, dtype: Any) -> bool:
     """Follow the grid `step` and the largest moduli through the layers."""
     for layer in layers:
-        rows, cols, values = concrete_entries(layer.linear)
         bias = bias_array(layer)
-        step = min(step * _quantum(values), _quantum(bias))
-        moduli = np.bincount(rows, np.abs(values) * moduli[cols], layer.out_size) + np.abs(bias)
+        for linear in factors(layer.linear):
+            rows, cols, values = concrete_entries(linear)
+            step *= _quantum(values)
+            moduli = np.bincount(rows, np.abs(values) * moduli[cols], linear.out_size)
+            if not _fits(moduli, step, dtype):
+                return False
+        step, moduli = min(step, _quantum(bias)), moduli + np.abs(bias)
         if not _fits(moduli, step, dtype):
             return False
-        start = 0
-        for activation, width in groups(layer.activation, layer.out_size):
-            if isinstance(activation, Step):
-                moduli[start : start + width] = 1.0
-                step = min(step, 1.0)
-            elif not isinstance(activation, ReLU | Identity):
-                return False
-            start += width
+        found = _through_activation(layer, step, moduli)
+        if found is None:
+            return False
+        step, moduli = found
+        if not _fits(moduli, step, dtype):
+            return False
     return True
+
+
+def _through_activation(layer: Layer, step: float, moduli: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """Grid and moduli behind the activations, or `None` where they leave every grid."""
+    moduli, start, finest = moduli.copy(), 0, step
+    for activation, width in groups(layer.activation, layer.out_size):
+        part = slice(start, start + width)
+        start += width
+        if isinstance(activation, Step):
+            moduli[part], finest = 1.0, min(finest, 1.0)
+        elif isinstance(activation, Square | Power):
+            power = activation.n if isinstance(activation, Power) else 2
+            moduli[part], finest = moduli[part] ** power, min(finest, step**power)
+        elif not isinstance(activation, ReLU | Identity):
+            return None
+    return finest, moduli
 
 
 def _grid(domain: AbstractDomain) -> float | None:

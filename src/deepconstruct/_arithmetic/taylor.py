@@ -273,9 +273,7 @@ def _(activation: GELU, center):
     limit, radius = 1.3, 2.0
 
     def shift(r: float) -> float:
-        return _SQRT_2_OVER_PI * (
-            r * (1 + 3 * _CUBIC * center**2) + 3 * _CUBIC * abs(center) * r**2 + _CUBIC * r**3
-        )
+        return _SQRT_2_OVER_PI * (r * (1 + 3 * _CUBIC * center**2) + 3 * _CUBIC * abs(center) * r**2 + _CUBIC * r**3)
 
     while shift(radius) > limit:
         radius *= 0.98

@@ -53,6 +53,13 @@ class Composed(AbstractLinear):
         return *np.divmod(positions, self.in_size), sums
 
 
+def factors(linear: AbstractLinear) -> list[AbstractLinear]:
+    """The maps that are run one after another, the first first."""
+    if not isinstance(linear, Composed):
+        return [linear]
+    return [*factors(linear.inner), *factors(linear.outer)]
+
+
 def matches(left_keys: np.ndarray, right_keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All pairs of indices with `left_keys[i] == right_keys[j]`."""
     order = np.argsort(right_keys, kind="stable")

@@ -136,8 +136,7 @@ class BooleanFunction(AbstractTarget):
         values = values[:, None] if values.ndim == 1 else values
         if values.ndim != 2 or 0 in values.shape or len(values) < 2 or len(values) & (len(values) - 1):
             raise ValueError(
-                "BooleanFunction: table must have shape (2^n,) or (2^n, outputs) with n at least 1; "
-                f"got {values.shape}"
+                f"BooleanFunction: table must have shape (2^n,) or (2^n, outputs) with n at least 1; got {values.shape}"
             )
         object.__setattr__(self, "table", StaticArray(values))
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from ..._arithmetic.rounding import unit_roundoff
 from ..._arithmetic.softmax import softmax_error
 from ..._checks import check_choice, check_dtype

@@ -18,6 +18,8 @@ from .conjunction import Conjunction, literals
 # Up to this many bits the errors of sigmoid units are added up input by input.
 _ENUMERATED = 10
 
+_UP = 1 + 2.0**-20
+
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
@@ -95,25 +97,53 @@ def network(terms: Terms, unit: Conjunction, dtype: Any) -> Network:
 def accuracy(terms: Terms, unit: Conjunction, net: Network, table: np.ndarray) -> Accuracy:
     """Errors on bits, and off them."""
     n, u = terms.signs.shape[1], unit_roundoff(net.dtype)
-    sizes = np.abs(terms.weights)
-    fan = np.abs(terms.signs).sum(axis=1)
-    rounds = not (_is_stored(terms, net) and is_exact_on(net, Bits(n)))
-    summed = (sizes.sum(axis=1) + np.abs(terms.constant)).max() * (1 + 2.0**-20)
-    readout = rounds * gamma(len(terms.signs) + 2, u) * summed
-    error = _truncation(terms, unit) + terms.mass * unit.rounding(u) + readout
+    sizes, fan = np.abs(terms.weights), np.abs(terms.signs).sum(axis=1)
+    whole = float((sizes.sum(axis=1) + np.abs(terms.constant)).max())
+    error = _error(terms, unit, u, exact=_is_stored(terms, net) and is_exact_on(net, Bits(n)))
     if isinstance(unit.activation, ReLU):
-        radius = 1 / n
         gain = float((sizes @ fan).max()) if np.all(terms.signs >= 0) else _neighbors(table, n)
-        off = gamma(n + 2, u) * (2 * n + 2) * terms.mass + gamma(len(terms.signs) + 2, u) * 3 * summed
-        return Accuracy(error, radius, gain * (1 + 2.0**-20), off)
+        off = gamma(n + 2, u) * (2 * n + 2) * terms.mass + gamma(len(terms.signs) + 2, u) * 3 * whole
+        return Accuracy(error, 1 / n, gain * _UP, off)
     radius = 1 / (4 * n)
+    off = gamma(len(terms.signs) + 2, u) * 2 * whole
     if isinstance(unit.activation, Sigmoid):
         # Each unit errs convexly in what its sum is off by, up to half of the slope.
         rise = np.array([unit.error(k * radius) - unit.error() for k in fan])
-        beta = unit.activation.inverse_temperature
-        off = beta / 4 * gamma(n + 2, u) * (2 * n + 2) * terms.mass
-        return Accuracy(error, radius, float((sizes @ rise).max()) / radius * (1 + 2.0**-40), off)
+        off += unit.activation.inverse_temperature / 4 * gamma(n + 3, u) * (2 * n + 2) * terms.mass
+        return Accuracy(error, radius, float((sizes @ rise).max(initial=0.0)) / radius * _UP, off)
     return Accuracy(error, radius, 0.0, 0.0)
+
+
+def _error(terms: Terms, unit: Conjunction, u: float, *, exact: bool) -> float:
+    """Truncation and rounding on bits: input by input where these are few."""
+    n = terms.signs.shape[1]
+    if n > _ENUMERATED or not len(terms.signs):
+        summed = float((np.abs(terms.weights).sum(axis=1) + np.abs(terms.constant)).max())
+        rounding = 0.0 if exact else gamma(len(terms.signs) + 2, u) * summed
+        return (unit.error() + unit.rounding(u)) * terms.mass + rounding * _UP
+    needed = (terms.signs > 0).sum(axis=1)
+    worst = 0.0
+    for bits in np.array_split(literals(n), max(1, len(terms.signs) // 64)):
+        sums = bits @ terms.signs.T.astype(float) - needed
+        worst = max(worst, float(_errors(sums, terms, unit, u, exact=exact).max()))
+    return worst * _UP + 2.0**-50 * unit.error() * terms.mass
+
+
+def _errors(sums: np.ndarray, terms: Terms, unit: Conjunction, u: float, *, exact: bool) -> np.ndarray:
+    """The error of every output for inputs at which the units see `sums` (0 where they are active)."""
+    active = sums >= 0
+    truncation, heights, count = 0.0, active.astype(float), active.sum(axis=1, keepdims=True)
+    if isinstance(unit.activation, Sigmoid):
+        # 1 - S(z) = S(-z): the error of a unit to full relative precision, whichever side it is on.
+        off = logistic(-unit.activation.inverse_temperature * np.abs(sums + 0.5))
+        truncation = np.abs(np.where(active, -off, off) @ terms.weights.T)
+        heights, count = np.where(active, 1.0, off), len(terms.weights.T)
+    elif exact:
+        return np.zeros(1)
+    # Units that are 0 add nothing, and so no rounding.
+    moduli = heights @ np.abs(terms.weights).T
+    roundings = (np.asarray(count) + 2) * u / (1 - (np.asarray(count) + 2) * u)
+    return truncation + unit.rounding(u) * moduli + roundings * (moduli + np.abs(terms.constant))
 
 
 def _is_stored(terms: Terms, net: Network) -> bool:
@@ -130,21 +160,3 @@ def _neighbors(table: np.ndarray, n: int) -> float:
     index = np.arange(len(table))
     total = sizes + sum(sizes[index ^ (1 << i)] for i in range(n))
     return float(n * total.max())
-
-
-def _truncation(terms: Terms, unit: Conjunction) -> float:
-    """The error over the reals: of sigmoids, input by input where these are few."""
-    if not isinstance(unit.activation, Sigmoid) or not len(terms.signs):
-        return 0.0
-    n = terms.signs.shape[1]
-    if n > _ENUMERATED:
-        return unit.error() * terms.mass
-    beta = unit.activation.inverse_temperature
-    needed = (terms.signs > 0).sum(axis=1)
-    worst = 0.0
-    for bits in np.array_split(literals(n), max(1, len(terms.signs) // 64)):
-        sums = bits @ terms.signs.T.astype(float) - needed
-        # 1 - S(z) = S(-z): the error of a unit to full relative precision, whichever side it is on.
-        errors = logistic(-beta * np.abs(sums + 0.5)) * np.where(sums >= 0, -1.0, 1.0)
-        worst = max(worst, float(np.abs(errors @ terms.weights.T).max()))
-    return worst * (1 + 2.0**-40) + 2.0**-50 * unit.error() * terms.mass

@@ -30,7 +30,7 @@ def choose(
     ordered: bool = True,
     center: float | None = None,
     scale: float | None = None,
-    least: bool = False,
+    share: float | None = None,
 ) -> Gate | None:
     """The gate of least error; `None` if the activation has no such gate.
 
@@ -41,21 +41,40 @@ def choose(
         ordered: as in `Gate`.
         center: a bias to use instead.
         scale: a scale to use instead.
-        least: whether the scale is that of the least bound. By default it is that of the least
-            *typical* error: bounds add the roundings of `2^n` units, which in truth partly cancel.
+        share: how much of the rounding bound counts where it is balanced against truncation: 1
+            gives the least bound, and the default, `typical_share`, the least typical error.
     """
-    typical = 1.0 if least else typical_share(patterns.n)
-    if not ordered:
-        # In circuits truncation, which has one sign, adds up over the gates, and rounding doesn't.
-        typical /= 6
-    best, smallest = None, math.inf
-    for candidate in candidates(activation, patterns) if center is None else [center]:
+    share = typical_share(patterns.n) if share is None else share
+
+    def fitted(candidate: float) -> Gate:
         gate = gate_at(activation, patterns, candidate, dtype, ordered=ordered)
-        gate = dataclasses.replace(gate, scale=_best_scale(gate, typical) if scale is None else scale)
-        size = _objective(gate, typical)
-        if size < smallest * (1 - 2**-20):
-            best, smallest = gate, size
-    return best
+        return dataclasses.replace(gate, scale=_best_scale(gate, share) if scale is None else scale)
+
+    gates = [fitted(candidate) for candidate in (candidates(activation, patterns) if center is None else [center])]
+    best = min(gates, key=lambda gate: _objective(gate, share), default=None)
+    if best is not None and best.cancels and center is None:
+        best = min([best, *(fitted(near) for near in _nearby(best))], key=lambda gate: _objective(gate, share))
+    return best if best is not None and math.isfinite(_objective(best, share)) else None
+
+
+# How much of the order n + 4, at a corner, the order n + 2 is to take away.
+_SHARES = (0.5, 0.65, 0.8, 0.9, 1.0)
+
+
+def _nearby(gate: Gate) -> list[float]:
+    """Biases beside a zero of the derivative of order `n + 2`, where that order opposes the next one."""
+    n, terms = gate.patterns.n, gate.taylor.coefficients
+    if n + 4 >= len(terms) or not terms[n + 3]:
+        return []
+    ratio = gate.patterns.moment(n + 4) * (n * gate.scale) ** 2 / gate.patterns.moment(n + 2)
+    # With the opposing order the scale will be larger by some factor.
+    steps = [
+        share * growth**2 * ratio * terms[n + 4] / ((n + 3) * terms[n + 3])
+        for share in _SHARES
+        for growth in (1.0, 1.2, 1.4)
+    ]
+    shift = -terms[n + 2] / ((n + 3) * terms[n + 3])  # back to the zero itself
+    return [gate.center + float(shift - step) for step in steps if abs(shift - step) < 0.25]
 
 
 def typical_share(n: int) -> float:
@@ -77,13 +96,13 @@ def gate_at(
 
 def floor(activation: AbstractActivation, patterns: Patterns, dtype: str, *, ordered: bool = True) -> float:
     """The least error bound that is reached in a dtype, for inputs in `[-1, 1]`."""
-    gate = choose(activation, patterns, dtype, ordered=ordered, least=True)
+    gate = choose(activation, patterns, dtype, ordered=ordered, share=1.0)
     return math.inf if gate is None else gate.error().total
 
 
-def _objective(gate: Gate, typical: float) -> float:
+def _objective(gate: Gate, share: float) -> float:
     error = gate.error()
-    total = error.truncation + typical * error.rounding
+    total = error.truncation + share * error.rounding
     return total if _is_representable(gate) else math.inf
 
 
@@ -94,14 +113,14 @@ def _is_representable(gate: Gate) -> bool:
     return 1 / largest < abs(gate.weight) < largest
 
 
-def _best_scale(gate: Gate, typical: float) -> float:
+def _best_scale(gate: Gate, share: float) -> float:
     """The number of four binary digits with the least error."""
     if _is_exact(gate.activation):
         # No truncation: any scale does, and this one keeps the powers of the sums below 1.
         return 2.0 ** -math.ceil(math.log2(gate.patterns.n))
 
     def size(scale: float) -> float:
-        return _objective(dataclasses.replace(gate, scale=scale), typical)
+        return _objective(dataclasses.replace(gate, scale=scale), share)
 
     octave = min((2.0**-k for k in range(40)), key=size)
     return min((octave * eighths / 8 for eighths in range(4, 16)), key=size)

@@ -18,13 +18,16 @@ from ..._checks import check_scalar
 from ...activations import AbstractActivation, Identity, Power, Square
 from ...linear import AbstractLinear, Composed, Sparse
 from ...network import Label, Layer, Network
-from .choice import choose
+from .choice import choose, typical_share
 from .gate import Gate
 from .network import MARGIN, readout_weight
 from .patterns import Patterns
 from .tolerance import activation_ways, check_tolerance
 
 _UP = 1 + 2.0**-40
+
+# In circuits truncation, which has one sign, adds up over the gates, and rounding doesn't.
+_SHARE = 1 / 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +151,9 @@ def _units(
 def _unit(
     operation: Operation, bounds: list[float], activation: AbstractActivation, dtype: np.dtype, least: bool
 ) -> _Unit:
-    gate = choose(activation, Patterns(len(operation)), dtype.name, ordered=False, least=least)
+    patterns = Patterns(len(operation))
+    share = 1.0 if least else _SHARE * typical_share(patterns.n)
+    gate = choose(activation, patterns, dtype.name, ordered=False, share=share)
     if gate is None:
         raise ValueError(f"{activation.name()} has no gate for {len(operation)} numbers in {dtype.name}")
     sizes = [part.bound(bounds) for part in operation]

@@ -10,6 +10,8 @@ from ..._arithmetic.rounding import gamma
 from ..._arithmetic.taylor import Taylor
 from ...activations import GELU, AbstractActivation, Power, Square
 from ...network import UNITS_HELD
+from .leading import leading_orders
+from .pair import pair_truncation
 from .patterns import Patterns, mean_power
 
 # Covers the rounding of these computations themselves.
@@ -53,6 +55,15 @@ class Gate:
     def center(self) -> float:
         return self.taylor.center
 
+    @property
+    def cancels(self) -> bool:
+        """Whether orders of the truncation are bounded together, so that signs count.
+
+        In circuits they aren't: there the bound has to grow convexly with the inputs.
+        """
+        known = len(self.taylor.coefficients) > self.patterns.n + 4
+        return self.ordered and self.patterns.kind == "signs" and known
+
     @cached_property
     def leading(self) -> float:
         """`n! a_n h^n`: what the product is multiplied by before it is divided off."""
@@ -79,15 +90,40 @@ class Gate:
         """How far the gate is off the product over the reals."""
         if not self.reaches(inflation):
             return math.inf
-        _, sizes, tail = self.terms(inflation)
-        return (float(sizes.sum()) + tail) * _SLACK
+        sizes, tail = self.terms(inflation)
+        if not self.cancels:
+            return (float(sizes.sum()) + tail) * _SLACK
+        total = self.remainder(inflation)
+        if self.patterns.n == 2:
+            return (pair_truncation(self.pair_coefficients(), inflation) + total) * _SLACK
+        n, terms = self.patterns.n, self.taylor.coefficients
+        first, second = (terms[n + k] / terms[n] * (self.scale * inflation) ** k for k in (2, 4))
+        total += leading_orders(n, float(first), float(second)) * inflation**n
+        return (float(sizes[n + 5 :].sum()) + total) * _SLACK
+
+    def pair_coefficients(self) -> np.ndarray:
+        """Of `F` in the error `F(u + v) - F(u - v)` of a gate for two numbers, at even orders."""
+        even = self.taylor.coefficients[::2] / (4 * self.taylor.coefficients[2])
+        orders = 2 * np.arange(len(even))
+        return np.where(orders >= 4, even * self.scale ** (orders - 2.0), 0.0)
+
+    def remainder(self, inflation: float) -> float:
+        """What the tail of the series and errors of its coefficients add."""
+        return self._unsure(inflation) + self.terms(inflation)[1]
+
+    def _unsure(self, inflation: float) -> float:
+        """What errors of the coefficients add."""
+        n, slack = self.patterns.n, self.taylor.slack
+        reach = n * self.scale * inflation
+        moments = np.array([self.patterns.moment(k) for k in range(len(slack))])
+        return float(slack * moments @ reach ** np.arange(len(slack))) / abs(self.leading)
 
     def reaches(self, inflation: float) -> bool:
         """Whether the expansion covers inputs of up to `inflation`, and the product shows in it at all."""
         return self.patterns.n * self.scale * inflation < self.taylor.radius and self.leading != 0
 
-    def terms(self, inflation: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """Orders, bounds of what each adds to the truncation, and a bound of what all others add."""
+    def terms(self, inflation: float) -> tuple[np.ndarray, float]:
+        """Bounds of what each order adds to the truncation, and of what all others add."""
         n, terms = self.patterns.n, self.taylor.moduli()
         reach = n * self.scale * inflation
         orders = np.arange(len(terms))
@@ -95,7 +131,7 @@ class Gate:
         powers = moments * reach**orders / abs(self.leading)
         sizes = terms * powers
         sizes[n] = self.taylor.slack[n] * powers[n]  # the order n is the product itself
-        return orders, sizes, self.patterns.mass * self.taylor.tail(reach) / abs(self.leading)
+        return sizes, self.patterns.mass * self.taylor.tail(reach) / abs(self.leading)
 
     def rounding(self, inflation: float = 1.0, *, additions: int | None = None, spread: float = 1.0) -> float:
         """What evaluation in floating point adds, under the claims' model.

@@ -57,12 +57,13 @@ def product_claim(
 ) -> Claim:
     """The claim of a network that multiplies `n` numbers of up to `bound`.
 
-    `error(t)` bounds its errors on inputs of up to `t * bound`, over `bound^n`; its truncation is
-    convex in `t`, so that between 1 and `1 + MARGIN` the chord bounds it.
+    `error(t)` bounds its errors on inputs of up to `t * bound`, over `bound^n`. What they are more at
+    `1 + MARGIN` than at 1 is counted as rounding of moved inputs; the gain is that of the product,
+    whose chord between 1 and `1 + MARGIN` bounds it.
     """
     size, far = bound**n, 1 + MARGIN
     at_box, beyond = error(1.0), error(far)
-    slope = (far**n - 1 + beyond.truncation - at_box.truncation) / MARGIN
+    slope = (far**n - 1) / MARGIN
     return Claim(
         target=Product(n),
         domain=Box(n, -bound, bound),
@@ -70,7 +71,7 @@ def product_claim(
         error=Bound(absolute=at_box.total * size),
         radius=MARGIN * bound,
         gain=slope * size / bound * (1 + 2**-40),
-        rounding=max(beyond.rounding - at_box.rounding, 0.0) * size,
+        rounding=max(beyond.total - at_box.total, 0.0) * size,
         dtype=dtype,
         source=source,
         estimate=estimate,

@@ -24,9 +24,7 @@ def activation_ways(
     return ways
 
 
-def check_tolerance(
-    owner: str, tolerance: float, floor: float, what: str, ways: Iterable[Way]
-) -> None:
+def check_tolerance(owner: str, tolerance: float, floor: float, what: str, ways: Iterable[Way]) -> None:
     """Raise if the least error bound `floor` is above `tolerance`.
 
     Args:

@@ -197,7 +197,12 @@ def _parameters(owner: str, means: Any, covariances: Any) -> tuple[np.ndarray, n
     if spreads.shape == (n, n):
         spreads = np.broadcast_to(spreads, (classes, n, n))
     if spreads.shape != (classes, n, n):
-        raise ValueError(f"{owner}: covariances must have shape ({classes}, {n}, {n}) or ({n}, {n}); got {spreads.shape}")
-    if not np.allclose(spreads, np.swapaxes(spreads, 1, 2), rtol=1e-12, atol=0) or np.linalg.eigvalsh(spreads).min() <= 0:
+        raise ValueError(
+            f"{owner}: covariances must have shape ({classes}, {n}, {n}) or ({n}, {n}); got {spreads.shape}"
+        )
+    if (
+        not np.allclose(spreads, np.swapaxes(spreads, 1, 2), rtol=1e-12, atol=0)
+        or np.linalg.eigvalsh(spreads).min() <= 0
+    ):
         raise ValueError(f"{owner}: every covariance must be symmetric and positive definite")
     return centers, spreads

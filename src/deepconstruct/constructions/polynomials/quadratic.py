@@ -91,7 +91,9 @@ def _circuit(symmetric: np.ndarray, bounds: tuple[float, ...]) -> tuple[Circuit,
     sums = [Sum(tuple((i, float(v)) for i, v in enumerate(vector) if v)) for vector in vectors.T]
     level = tuple((part, part) for part in sums)
     output = Sum(tuple((i, float(value)) for i, value in enumerate(values)))
-    lost = np.abs((vectors * values) @ vectors.T - symmetric) + 2.0**-50 * (np.abs(vectors * values) @ np.abs(vectors.T))
+    lost = np.abs((vectors * values) @ vectors.T - symmetric) + 2.0**-50 * (
+        np.abs(vectors * values) @ np.abs(vectors.T)
+    )
     reach = np.array(bounds)
     return Circuit(bounds, (level,) if level else (), (output,)), float(reach @ lost @ reach)
 

@@ -88,7 +88,7 @@ def flat_product(
     if tolerance is not None:
         tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
         if gate.error().total * bound**n > tolerance:
-            gate = _gate(act, patterns, resolved.name, bias, scale, least=True)
+            gate = _gate(act, patterns, resolved.name, bias, scale, share=1.0)
     claim = product_claim(gate.error, n, bound, resolved.name, _SOURCE, estimate=not gate.taylor.proved)
     if tolerance is not None:
         what = f"{act.name()} in {resolved.name} at n={n}"

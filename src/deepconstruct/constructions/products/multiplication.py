@@ -103,7 +103,7 @@ def _plain_gate(act: AbstractActivation, dtype: str, bias: Any, scale: Any, tole
     scale = None if scale is None else check_scalar("multiplication_gate", "scale", scale, strict=True)
     gate = choose(act, _PAIR, dtype, center=bias, scale=scale)
     if gate is not None and tolerance is not None and gate.error().total * bound**2 > tolerance:
-        gate = choose(act, _PAIR, dtype, center=bias, scale=scale, least=True)
+        gate = choose(act, _PAIR, dtype, center=bias, scale=scale, share=1.0)
     if gate is None:
         raise _no_gate(act, dtype, bias, scale)
     return gate
@@ -134,7 +134,7 @@ def _mixed_network(mixed: Richardson, bound: float, dtype: Any) -> Network:
     if mixed.gate.center:
         bias = TiledBias(jnp.asarray([mixed.gate.center], dtype), outer=hidden.out_size)
     readouts = DirectSum(tuple(layer.linear for _, layer in pairs))
-    readout = Composed(Dense(jnp.asarray([mixed.mix], dtype)), readouts)
+    readout = Composed(Dense(jnp.asarray([mixed.shares], dtype)), readouts)
     label = Label("product", group=hidden.out_size)
     return Network(
         (Layer(hidden, bias, mixed.gate.activation, label), Layer(readout, None, Identity(), Label("readout")))
@@ -145,7 +145,7 @@ def _ways(act: AbstractActivation, bound: float, dtype: np.dtype, richardson: bo
     """Other arguments, and the error bounds they reach."""
 
     def eight(dtype: str) -> float:
-        mixed = choose_richardson(act, dtype)
+        mixed = choose_richardson(act, dtype, least=True)
         return float("inf") if mixed is None else mixed.error().total * bound**2
 
     def least(act: AbstractActivation, dtype: np.dtype) -> float:
