@@ -14,6 +14,7 @@ import numpy as np
 from . import catalog
 from ._analysis.cost import cost
 from ._certify import certify
+from .construction import Construction
 from .constructions import fft, parity
 from .experiments import Basin, parity_basin
 
@@ -37,9 +38,9 @@ def tour(out: Path | None, file: Path | None, say: Callable[[str], Any] = print)
     basins = small_basin(say)
     if out is not None:
         _write(out, table, file_parity, sunspots, basins, say)
-    failed = [row["name"] for row in table if row["verdict"] != "proved" or not row["formula_holds"]]
+    failed = [row["name"] for row in table if not row["certified"] or not row["formula_holds"]]
     if failed:
-        say(f"FAILED: no proof, or another cost than the theorem's: {', '.join(failed)}")
+        say(f"FAILED: the claim, its proof, or the theorem's cost: {', '.join(failed)}")
     if not file_parity["agree"] or not sunspots["agree"]:
         say("FAILED: a network disagrees with the plain computation")
     return not failed and file_parity["agree"] and sunspots["agree"]
@@ -75,6 +76,7 @@ def catalog_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
             "formula_holds": expected is None or expected == size.synapses,
             "claim": str(construction.claim.error),
             **dataclasses.asdict(proof) | {"name": name},
+            "certified": proof.verdict == ("proved" if _is_provable(construction) else "tested"),
             "seconds": time.perf_counter() - began,
         }
         rows.append(row)
@@ -84,6 +86,12 @@ def catalog_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
             f"{shown:>8}  {proof!s:53}{row['seconds']:5.2f} s"
         )
     return rows
+
+
+def _is_provable(construction: Construction) -> bool:
+    """Whether a proof is known: of smooth networks on boxes only the builders' error bounds are."""
+    claim = construction.claim
+    return claim.domain.cardinality is not None or claim.target.is_linear
 
 
 def check_file(file: Path | None, say: Callable[[str], Any]) -> dict[str, Any]:

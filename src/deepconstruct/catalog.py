@@ -13,7 +13,22 @@ import numpy as np
 
 from .combine import realify
 from .construction import Construction
-from .constructions import fft, parity, parity_bounded_depth, parity_shallow
+from .constructions import (
+    bit_product,
+    boolean_classifier,
+    boolean_function,
+    fft,
+    flat_product,
+    gaussian_classifier,
+    hamiltonian_classifier,
+    multiplication_gate,
+    parity,
+    parity_bounded_depth,
+    parity_shallow,
+    polynomial,
+    product_tree,
+    quadratic_form,
+)
 
 __all__ = ["ENTRIES", "Entry", "build", "get", "names"]
 
@@ -168,9 +183,133 @@ def _fourier_entries() -> Iterator[Entry]:
     )  # fmt: skip
 
 
+def _product_entries() -> Iterator[Entry]:
+    eq11, eq28 = "Lin, Tegmark & Rolnick (2017), Eq. 11", "Lin, Tegmark & Rolnick (2017), Eqs. 28 and 32"
+    section = "Lin, Tegmark & Rolnick (2017), section II.D"
+    halved = ("(n + 1) 2^(n-1)", lambda n: (n + 1) * 2 ** (n - 1))
+
+    yield _real(
+        "multiplication_gate", "product of two numbers up to n, four sigmoids", 1, (1, 3, 10),
+        ("12", lambda n: 12), eq11, lambda n, dtype=None: multiplication_gate(bound=n, dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "multiplication_square", "product of two numbers up to n, four squares", 1, (1, 2, 10),
+        ("12", lambda n: 12), eq11,
+        lambda n, dtype=None: multiplication_gate(bound=n, activation="square", dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "multiplication_richardson", "product of two numbers up to n, eight softplus units", 1, (1, 2, 3),
+        ("24", lambda n: 24), eq11,
+        lambda n, dtype=None: multiplication_gate(bound=n, activation="softplus", richardson=True, dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "flat_product", "product of n numbers, 2^n sigmoids", 3, (1, 2, 3, 5),
+        ("(n + 1) 2^n", lambda n: (n + 1) * 2**n), eq28, lambda n, dtype=None: flat_product(n, dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "flat_product_power", "product of n numbers, 2^(n-1) powers z^n", 8, (1, 2, 3, 8), halved, eq28,
+        lambda n, dtype=None: flat_product(n, activation="power", dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "flat_product_symmetric", "product of n numbers (odd n), 2^(n-1) tanh units", 3, (1, 3, 5), halved, eq28,
+        lambda n, dtype=None: flat_product(n, activation="tanh", symmetric=True, dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "flat_product_bias", "product of n numbers, 2^n - 1 units and an output bias", 2, (1, 2, 3),
+        ("n 2^(n-1) + 2^n - 1", lambda n: n * 2 ** (n - 1) + 2**n - 1), eq28,
+        lambda n, dtype=None: flat_product(n, output_bias=True, dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "product_tree", "product of n numbers, tree of four-sigmoid gates", 8, (2, 3, 8),
+        ("20 n - 28", lambda n: 20 * n - 28), section, lambda n, dtype=None: product_tree(n, dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "product_tree_square", "product of n numbers, tree of two-square gates", 8, (1, 2, 5, 8),
+        ("6 n - 6", lambda n: 6 * n - 6), section,
+        lambda n, dtype=None: product_tree(n, activation="square", dtype=dtype),
+    )  # fmt: skip
+
+
+def _polynomial_entries() -> Iterator[Entry]:
+    section = "Lin, Tegmark & Rolnick (2017), section II.D"
+    posteriors = "Lin, Tegmark & Rolnick (2017), Eqs. 2 to 8"
+
+    yield _real(
+        "polynomial", "x^n - 2 x y^(n-1) + 1/2, exact squares", 7, (1, 2, 3, 7), None, section,
+        lambda n, dtype=None: polynomial(_two_variables(n), dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "polynomial_smooth", "x^n - 2 x y^(n-1) + 1/2, softplus units", 7, (2, 3, 5), None, section,
+        lambda n, dtype=None: polynomial(_two_variables(n), activation="softplus", dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "quadratic_form", "sum of squared differences of n neighbors", 8, (1, 2, 5), None, section,
+        lambda n, dtype=None: quadratic_form(2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1), dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "hamiltonian_classifier", "chain of n spins, coupled or opposed", 4, (2, 3, 5), None, posteriors, _spin_chain
+    )
+    yield _real(
+        "gaussian_classifier", "three normal classes in n dimensions", 2, (1, 2, 4), None, posteriors, _three_normals
+    )
+
+
+def _two_variables(n: int) -> dict[tuple[int, int], float]:
+    return {(0, 0): 0.5, (1, n - 1): -2.0} | {(n, 0): 1.0}
+
+
+def _spin_chain(n: int, dtype: Any = None) -> Construction:
+    pairs = [tuple(int(i in (j, j + 1)) for i in range(n)) for j in range(n - 1)]
+    coupled, opposed = (dict.fromkeys(pairs, sign) for sign in (-0.5, 0.5))
+    return hamiltonian_classifier([coupled, opposed], [0.75, 0.25], dtype=dtype)
+
+
+def _three_normals(n: int, dtype: Any = None) -> Construction:
+    means = np.stack([np.full(n, center) for center in (-1.0, 0.0, 1.0)])
+    covariances = np.stack([scale * (np.eye(n) + 0.5) for scale in (0.5, 1.0, 0.5)])
+    return gaussian_classifier(means, covariances, dtype=dtype)
+
+
+def _boolean_entries() -> Iterator[Entry]:
+    eq12 = "Lin, Tegmark & Rolnick (2017), Eq. 12"
+
+    yield _real(
+        "bit_product", "AND of n bits, one sigmoid", 8, (1, 2, 5), ("n", lambda n: n),
+        "Lin, Tegmark & Rolnick (2017), Eq. 13", lambda n, dtype=None: bit_product(n, dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "boolean_function", "majority of n bits, ReLU ANDs", 5, (1, 3, 5), None, eq12,
+        lambda n, dtype=None: boolean_function(_majority(n), dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "boolean_minterm", "majority of n bits, one ReLU unit an input", 5, (1, 3, 5), None, eq12,
+        lambda n, dtype=None: boolean_function(_majority(n), basis="minterm", dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "boolean_sigmoid", "majority of n bits, sigmoid ANDs", 5, (1, 3, 5), None, eq12,
+        lambda n, dtype=None: boolean_function(_majority(n), activation="sigmoid", dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "boolean_classifier", "probabilities of two classes given n bits", 4, (1, 2, 4), None,
+        "Lin, Tegmark & Rolnick (2017), Eqs. 8 and 12", _noisy_majority,
+    )  # fmt: skip
+
+
+def _majority(n: int) -> np.ndarray:
+    counts = np.bitwise_count(np.arange(2**n, dtype=np.uint64))
+    return (2 * counts > n).astype(float)
+
+
+def _noisy_majority(n: int, dtype: Any = None) -> Construction:
+    share = 0.1 + 0.8 * _majority(n)
+    return boolean_classifier(np.log(np.stack([1 - share, share], axis=1)), dtype=dtype)
+
+
 def _real_fft(n: int, dtype: Any = None) -> Construction:
     wide = None if dtype is None else np.result_type(dtype, np.complex64)
     return realify(fft(n, dtype=wide))
 
 
-ENTRIES = MappingProxyType({entry.name: entry for entry in (*_parity_entries(), *_fourier_entries())})
+_FAMILIES = (_parity_entries, _fourier_entries, _product_entries, _polynomial_entries, _boolean_entries)
+
+ENTRIES = MappingProxyType({entry.name: entry for family in _FAMILIES for entry in family()})

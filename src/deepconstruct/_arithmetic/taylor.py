@@ -125,7 +125,7 @@ def _logistic_peak(radius: float) -> float:
 
 def _sixty_four_bits() -> Any:
     """A context with 64-bit JAX that leaves the configuration alone; its name moved between versions."""
-    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)
+    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 # How many derivatives of a user's function are taken, by the fast way and by the slow one.

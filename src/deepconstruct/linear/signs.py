@@ -57,7 +57,7 @@ class SignPatterns(AbstractLinear):
     def entries(self):
         signs = sign_table(self.n, fixed=self.fixed)
         rows, cols = np.indices(signs.shape)
-        values = signs * self.scales
+        values = jnp.asarray(signs, self.scales.dtype) * self.scales
         return rows.ravel(), cols.ravel(), values.reshape(signs.size)
 
 
@@ -103,7 +103,7 @@ class SignProduct(AbstractLinear):
     def entries(self):
         signs = sign_table(self.n).prod(axis=1)
         index = np.arange(self.in_size)
-        return np.zeros_like(index), index, signs * self.weight
+        return np.zeros_like(index), index, jnp.asarray(signs, self.weight.dtype) * self.weight
 
 
 def sums_of_signs(x: Array, start: Array | None = None) -> Array:

@@ -47,9 +47,9 @@ def resolve_smooth(owner: str, activation: Any, *, degree: int = 2) -> AbstractA
         )
     known = (*(type(value) for value in named.values()), Power, Custom)
     if isinstance(activation, known):
-        return activation
+        return activation  # pyright: ignore[reportReturnType]
     if callable(activation) and not isinstance(activation, AbstractActivation | type):
-        return Custom(activation, getattr(activation, "__name__", "custom"))
+        return Custom(activation, getattr(activation, "__name__", "custom"))  # pyright: ignore[reportArgumentType]
     expected = ", ".join(repr(name) for name in named)
     raise ValueError(
         f"{owner}: activation must be one of {expected}, such an object, or an elementwise JAX function; "

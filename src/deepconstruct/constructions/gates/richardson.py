@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 
+import numpy as np
+
 from ...activations import AbstractActivation
 from .choice import candidates, gate_at, typical_share
 from .gate import Gate, GateError
@@ -37,7 +39,8 @@ class Richardson:
         if not self.wide.reaches(inflation):
             return GateError(math.inf, math.inf)
         gates = tuple(zip(self.shares, (self.gate, self.wide), strict=True))
-        truncation = pair_truncation(sum(share * gate.pair_coefficients() for share, gate in gates), inflation)
+        coefficients = np.sum([share * gate.pair_coefficients() for share, gate in gates], axis=0)
+        truncation = pair_truncation(coefficients, inflation)
         truncation += sum(abs(share) * gate.remainder(inflation) for share, gate in gates)
         rounding = sum(abs(share) * gate.rounding(inflation) for share, gate in gates)
         # Both products are rounded once more when they are mixed.
