@@ -6,7 +6,7 @@ import jax
 
 from ..activations import Identity, groups
 from ..construction import Construction, as_network
-from ..linear.queries import concrete_entries
+from ..linear.queries import nonzeros
 from ..network import Layer, Network, flat_layers
 
 
@@ -61,7 +61,7 @@ def cost(network: Network | Construction) -> Cost:
         width=max((layer.out_size for layer in hidden), default=0),
         neurons=sum(layer.out_size for layer in hidden),
         linear_neurons=sum(_linear_units(layer) for layer in hidden),
-        synapses=sum(len(concrete_entries(layer.linear)[0]) for layer in layers),
+        synapses=sum(nonzeros(layer.linear) for layer in layers),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(network)),
     )
 

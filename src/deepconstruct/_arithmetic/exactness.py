@@ -13,10 +13,13 @@ import numpy as np
 
 from ..activations import Identity, Power, ReLU, Square, Step, groups
 from ..domains import AbstractDomain, Bits, Points, Product, Signs
+from ..linear import SignPatterns
 from ..linear.composed import factors
 from ..linear.queries import concrete_entries
 from ..network import Layer, Network, flat_layers
 from .intervals import bias_array
+
+_LARGEST_PATTERNS = 12
 
 
 def is_exact_on(network: Network, domain: AbstractDomain) -> bool:
@@ -42,6 +45,8 @@ def _stays_exact(layers: tuple[Layer, ...], step: float, moduli: np.ndarray, dty
     for layer in layers:
         bias = bias_array(layer)
         for linear in factors(layer.linear):
+            if isinstance(linear, SignPatterns) and linear.n > _LARGEST_PATTERNS:
+                return False  # its entries would fill the memory
             rows, cols, values = concrete_entries(linear)
             step *= _quantum(values)
             moduli = np.bincount(rows, np.abs(values) * moduli[cols], linear.out_size)

@@ -11,6 +11,7 @@ from ..activations import (
     GELU,
     AbstractActivation,
     Concatenate,
+    Custom,
     Exp,
     Identity,
     Power,
@@ -149,6 +150,11 @@ def _with_one_minimum(
     bottom = np.where(inside, function(np.array(lowest)), ends.min(axis=0))
     top = ends.max(axis=0)
     return bottom - _SLACK * (1 + np.abs(bottom)), top + _SLACK * (1 + np.abs(top))
+
+
+@activation_range.register
+def _(activation: Custom, low, high):
+    return np.full_like(low, -np.inf), np.full_like(high, np.inf)  # nothing is known
 
 
 @activation_range.register

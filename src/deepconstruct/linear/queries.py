@@ -12,6 +12,7 @@ from .composed import Composed
 from .dense import Dense
 from .operator import HIGHEST, AbstractLinear
 from .permutation import Identity, Permutation
+from .signs import SignPatterns, SignProduct
 from .sparse import Sparse
 from .sums import DirectSum, Stack
 
@@ -95,6 +96,11 @@ def _(outer: DirectSum, inner):
 
 
 @_product.register
+def _(outer: SignPatterns, inner):
+    return Composed(outer, inner)  # never multiplied out
+
+
+@_product.register
 def _(outer: Stack, inner):
     return Stack(tuple(product(part, inner) for part in outer.parts))
 
@@ -143,8 +149,32 @@ def concrete_entries(linear: AbstractLinear) -> tuple[np.ndarray, np.ndarray, np
         TypeError: the weights are being traced, so that nobody can say which are zero.
     """
     rows, cols, values = linear.entries()
-    if not is_concrete(values):
-        raise TypeError("the weights are being traced, so their zeros can't be counted; ask outside jit, vmap and grad")
-    weights = np.asarray(values)
+    weights = _concrete(values)
     kept = weights != 0
     return rows[kept], cols[kept], weights[kept]
+
+
+@singledispatch
+def nonzeros(linear: AbstractLinear) -> int:
+    """How many entries of the matrix aren't zero; weights must be concrete."""
+    return len(concrete_entries(linear)[0])
+
+
+@nonzeros.register
+def _(linear: SignPatterns):
+    return linear.out_size * _nonzero_values(linear.scales)
+
+
+@nonzeros.register
+def _(linear: SignProduct):
+    return linear.in_size * _nonzero_values(linear.weight)
+
+
+def _nonzero_values(values: Array) -> int:
+    return int(np.count_nonzero(_concrete(values)))
+
+
+def _concrete(values: Array) -> np.ndarray:
+    if not is_concrete(values):
+        raise TypeError("the weights are being traced, so their zeros can't be counted; ask outside jit, vmap and grad")
+    return np.asarray(values)

@@ -9,9 +9,9 @@ import dataclasses
 import math
 from functools import lru_cache
 
+import jax.numpy as jnp
 import numpy as np
 
-from ..._arithmetic.rounding import unit_roundoff
 from ..._arithmetic.taylor import coefficients, expand
 from ...activations import AbstractActivation, Power, Sigmoid, Square
 from .gate import Gate
@@ -90,8 +90,8 @@ def gate_at(
     activation: AbstractActivation, patterns: Patterns, center: float, dtype: str, *, ordered: bool = True
 ) -> Gate:
     """The gate of scale 1 at the bias that is stored for `center`."""
-    stored = float(np.asarray(center, dtype=np.float64 if dtype == "float64" else np.float32))
-    return Gate(activation, patterns, expand(activation, stored), 1.0, unit_roundoff(dtype), ordered)
+    stored = float(np.asarray(center).astype(dtype))
+    return Gate(activation, patterns, expand(activation, stored), 1.0, dtype, ordered)
 
 
 def floor(activation: AbstractActivation, patterns: Patterns, dtype: str, *, ordered: bool = True) -> float:
@@ -109,7 +109,7 @@ def _objective(gate: Gate, share: float) -> float:
 def _is_representable(gate: Gate) -> bool:
     if not gate.leading:
         return False
-    largest = 1e30 if gate.u > 2.0**-50 else 1e290
+    largest = float(jnp.finfo(gate.dtype).max) / 2**8
     return 1 / largest < abs(gate.weight) < largest
 
 

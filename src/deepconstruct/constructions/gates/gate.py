@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..._arithmetic.rounding import gamma
+from ..._arithmetic.rounding import gamma, unit_roundoff
 from ..._arithmetic.taylor import Taylor
 from ...activations import GELU, AbstractActivation, Power, Square
 from ...network import UNITS_HELD
@@ -39,7 +39,7 @@ class Gate:
         patterns: the patterns.
         taylor: the expansion of `f` about the bias that is stored.
         scale: `h`; each unit sees sums of `h x_i`.
-        u: unit roundoff of the weights.
+        dtype: the name of the dtype of the weights.
         ordered: whether the units are summed as `SignPatterns` and `SignProduct` do; otherwise in
             any order.
     """
@@ -48,8 +48,13 @@ class Gate:
     patterns: Patterns
     taylor: Taylor
     scale: float
-    u: float
+    dtype: str
     ordered: bool
+
+    @property
+    def u(self) -> float:
+        """The unit roundoff of the weights."""
+        return unit_roundoff(self.dtype)
 
     @property
     def center(self) -> float:
