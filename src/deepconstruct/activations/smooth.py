@@ -93,7 +93,8 @@ class GELU(AbstractActivation):
     Args:
         approximate: `True` (JAX's own default): `z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2`.
 
-    `ulps` counts units in the last place of `z` here: where `Phi` is small, evaluation cancels.
+    `ulps` counts units in the last place of the result for `|z| <= 1/2`, and of `z` elsewhere: where
+    `Phi` is small, evaluation cancels.
     """
 
     approximate: bool = eqx.field(static=True, default=True)

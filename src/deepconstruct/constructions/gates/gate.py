@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._arithmetic.rounding import gamma, unit_roundoff
 from ..._arithmetic.taylor import Taylor
-from ...activations import GELU, AbstractActivation, Power, Square
+from ...activations import GELU, AbstractActivation, Power, Sigmoid, Square
 from ...network import UNITS_HELD
 from .leading import leading_orders
 from .pair import pair_truncation
@@ -77,15 +77,8 @@ class Gate:
 
     @property
     def weight(self) -> float:
-        """The modulus of the units' weights, with its sign."""
+        """The modulus of the units' weights, with its sign, for inputs of up to 1."""
         return 1 / (self.patterns.repeats * self.leading)
-
-    @property
-    def constant(self) -> float:
-        """What the weighted units lack: the empty subset's share."""
-        if self.patterns.kind != "subsets":
-            return 0.0
-        return (-1) ** self.patterns.n * float(self.taylor.coefficients[0]) * self.weight
 
     def error(self, inflation: float = 1.0) -> GateError:
         """Bounds for inputs in `[-inflation, inflation]^n`."""
@@ -118,10 +111,13 @@ class Gate:
 
     def _unsure(self, inflation: float) -> float:
         """What errors of the coefficients add."""
-        n, slack = self.patterns.n, self.taylor.slack
-        reach = n * self.scale * inflation
-        moments = np.array([self.patterns.moment(k) for k in range(len(slack))])
-        return float(slack * moments @ reach ** np.arange(len(slack))) / abs(self.leading)
+        return float(self.taylor.slack @ self._powers(inflation))
+
+    def _powers(self, inflation: float) -> np.ndarray:
+        """What a coefficient of 1 at each order adds to the result, at most."""
+        orders = range(len(self.taylor.coefficients))
+        moments = np.array([self.patterns.moment(k) for k in orders])
+        return moments * (self.patterns.n * self.scale * inflation) ** np.array(orders) / abs(self.leading)
 
     def reaches(self, inflation: float) -> bool:
         """Whether the expansion covers inputs of up to `inflation`, and the product shows in it at all."""
@@ -129,14 +125,10 @@ class Gate:
 
     def terms(self, inflation: float) -> tuple[np.ndarray, float]:
         """Bounds of what each order adds to the truncation, and of what all others add."""
-        n, terms = self.patterns.n, self.taylor.moduli()
-        reach = n * self.scale * inflation
-        orders = np.arange(len(terms))
-        moments = np.array([self.patterns.moment(k) for k in range(len(terms))])
-        powers = moments * reach**orders / abs(self.leading)
-        sizes = terms * powers
+        n, powers = self.patterns.n, self._powers(inflation)
+        sizes = self.taylor.moduli() * powers
         sizes[n] = self.taylor.slack[n] * powers[n]  # the order n is the product itself
-        return sizes, self.patterns.mass * self.taylor.tail(reach) / abs(self.leading)
+        return sizes, self.patterns.mass * self.taylor.tail(n * self.scale * inflation) / abs(self.leading)
 
     def rounding(self, inflation: float = 1.0, *, additions: int | None = None, spread: float = 1.0) -> float:
         """What evaluation in floating point adds, under the claims' model.
@@ -161,12 +153,15 @@ class Gate:
             # Few units are near the largest: the mean over all patterns counts, largest at a corner.
             height = mean_power(n) * (reach / n) ** n
             return 2 * u * self.activation.ulps() * height, height, gamma(terms + 1, u) * spread * n * height
-        height = self.taylor.height(reach)
         modulus = abs(self.center) + reach
         # Where the order isn't known, the bias may take part in every addition.
         with_bias = 1 if self.ordered else terms
         off = with_bias * _half_ulp(abs(self.center) + spread * reach, u) + gamma(terms + 1, u) * spread * reach
-        return evaluation_rounding(self.activation, modulus, height, u), height, off * self.taylor.slope(reach)
+        if isinstance(self.activation, Sigmoid) and math.frexp(self.activation.inverse_temperature)[0] != 0.5:
+            off += 2 * u * modulus  # rounding of the inverse temperature, and of its product
+        shift = off * self.taylor.slope(reach)
+        height = self.taylor.height(reach) + shift
+        return evaluation_rounding(self.activation, modulus, height, u), height, shift
 
     def _readout(self, reach: float, height: float) -> float:
         """Rounding of the weighted sum, relative to weights that add up to 1."""
@@ -183,7 +178,7 @@ class Gate:
 
 def evaluation_rounding(activation: AbstractActivation, modulus: float, height: float, u: float) -> float:
     """The error of one activation at arguments up to `modulus`, whose values are up to `height`."""
-    if isinstance(activation, GELU):
+    if isinstance(activation, GELU) and modulus > 0.5:
         return 2 * activation.ulps() * _half_ulp(modulus, u)
     return 2 * activation.ulps() * _half_ulp(height, u)
 
