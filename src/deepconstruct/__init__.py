@@ -3,7 +3,7 @@
 import importlib as _importlib
 from typing import TYPE_CHECKING
 
-from . import activations, bounds, catalog, domains, linear, losses, targets
+from . import activations, domains, linear, losses, targets
 from ._analysis.cost import Cost, cost
 from ._certify import Certificate, certify
 from ._densify import astype, densify, sparsity_pattern
@@ -12,27 +12,27 @@ from ._fit import Fit, fit
 from ._perturb import perturb, reinitialize
 from .combine import fan_out, parallel, realify, repeat, series
 from .construction import Bound, Claim, Construction, claim
-from .constructions import (
-    bit_product,
-    boolean_classifier,
-    boolean_function,
-    fft,
-    flat_product,
-    gaussian_classifier,
-    hamiltonian_classifier,
-    multiplication_gate,
-    parity,
-    parity_bounded_depth,
-    parity_shallow,
-    polynomial,
-    product_tree,
-    quadratic_form,
-)
 from .network import Label, Layer, Network, Repeat, layer_outputs
 from .targets import Target
 
 if TYPE_CHECKING:
-    from . import experiments, plot, testing
+    from . import bounds, catalog, experiments, plot, testing
+    from .constructions import (
+        bit_product,
+        boolean_classifier,
+        boolean_function,
+        fft,
+        flat_product,
+        gaussian_classifier,
+        hamiltonian_classifier,
+        multiplication_gate,
+        parity,
+        parity_bounded_depth,
+        parity_shallow,
+        polynomial,
+        product_tree,
+        quadratic_form,
+    )
 
 __version__ = "0.1.0"
 
@@ -92,10 +92,17 @@ __all__ = [
 ]
 
 
+# Loaded on first use, so that a plain import stays quick; two need extras (matplotlib, hypothesis).
+_MODULES = ("bounds", "catalog", "experiments", "plot", "testing")
+
+
 def __getattr__(name: str):
-    # Two need extras (matplotlib, hypothesis); a plain import asks for none and stays quick.
-    if name in ("experiments", "plot", "testing"):
+    if name in _MODULES:
         return _importlib.import_module(f"{__name__}.{name}")
+    if name in __all__:  # what isn't there yet is a builder
+        value = getattr(_importlib.import_module(f"{__name__}.constructions"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
