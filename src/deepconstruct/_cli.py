@@ -54,7 +54,7 @@ def _tour(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     for name, entry in catalog.ENTRIES.items():
         theorem = f"synapses: {entry.formula[0]}" if entry.formula else ""
-        print(f"{name:22} {entry.summary:48} {theorem}".rstrip())
+        print(f"{name:26}{entry.summary:58} {theorem}".rstrip())
     return 0
 
 

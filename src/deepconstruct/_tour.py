@@ -56,8 +56,10 @@ def _make_folder(out: Path) -> None:
 def catalog_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
     """Build, count and certify every construction of the catalog."""
     say("1. Every construction of the catalog, built and certified\n")
-    heads = f"{'name':21} {'what':47} {'exact on':30} {'depth':>5} {'neurons':>7} {'synapses':>8} {'theorem':>8}  "
-    say(heads + "certificate" + " " * 42 + "time")
+    named = max(len(name) for name in catalog.ENTRIES) + 1
+    what = max(len(entry.summary) for entry in catalog.ENTRIES.values()) + 1
+    heads = f"{'name':{named}}{'what':{what}}{'where':30} {'depth':>5} {'neurons':>7} {'synapses':>8} {'theorem':>8}  "
+    say(heads + f"{'claimed error':17}certificate" + " " * 42 + "time")
     rows = []
     for name, entry in catalog.ENTRIES.items():
         began = time.perf_counter()
@@ -82,8 +84,8 @@ def catalog_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
         rows.append(row)
         shown = "" if expected is None else expected
         say(
-            f"{name:21} {entry.summary:47} {row['domain']:30} {size.depth:5} {size.neurons:7} {size.synapses:8} "
-            f"{shown:>8}  {proof!s:53}{row['seconds']:5.2f} s"
+            f"{name:{named}}{entry.summary:{what}}{row['domain']:30} {size.depth:5} {size.neurons:7} {size.synapses:8} "
+            f"{shown:>8}  {row['claim']:17}{proof!s:53}{row['seconds']:5.2f} s"
         )
     return rows
 
