@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from ..._arithmetic.rounding import unit_roundoff
-from ..._arithmetic.softmax import softmax_error
 from ..._checks import check_choice, check_dtype
 from ...activations import AbstractActivation, Softmax
-from ...construction import Bound, Claim, Construction
+from ...construction import Construction
 from ...domains import Bits, Box
 from ...network import Label, Layer, Network
 from ...targets import BooleanClassifier
 from .conjunction import resolve_conjunction
 from .function import check_table
 from .table import accuracy, minterm_terms, moebius_terms, network
+
+_SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 8 and 12"
 
 
 def boolean_classifier(
@@ -66,17 +66,7 @@ def boolean_classifier(
     hidden, last = net.layers
     assert isinstance(last, Layer)
     readout = Layer(last.linear, last.bias, Softmax(), Label("softmax"))
-    n, classes = target.logits.array.shape[0].bit_length() - 1, logits.shape[1]
-    u = unit_roundoff(resolved)
-    claim = Claim(
-        target=target,
-        domain=Bits(n),
-        codomain=Box(classes, 0.0, 1.0 + 2.0**-20),
-        error=Bound(absolute=softmax_error(found.error, classes, u)),
-        radius=found.radius,
-        gain=found.gain / 2,
-        rounding=found.rounding / 2,
-        dtype=resolved.name,
-        source="Lin, Tegmark & Rolnick (2017), Eqs. 8 and 12",
-    )
+    n, classes = len(logits).bit_length() - 1, logits.shape[1]
+    codomain = Box(classes, 0.0, 1.0 + 2.0**-20)
+    claim = found.behind_softmax(classes, resolved).claim(target, Bits(n), codomain, resolved, _SOURCE)
     return Construction(Network((hidden, readout)), claim)

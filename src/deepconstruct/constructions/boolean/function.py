@@ -8,7 +8,7 @@ import numpy as np
 from ..._arithmetic.rounding import unit_roundoff
 from ..._checks import check_choice, check_dtype, check_scalar
 from ...activations import AbstractActivation, Sigmoid
-from ...construction import Bound, Claim, Construction
+from ...construction import Construction
 from ...domains import AbstractDomain, Bits, Box
 from ...targets import BooleanFunction
 from ..gates.tolerance import check_tolerance
@@ -80,17 +80,7 @@ def boolean_function(
     found = accuracy(terms, unit, net, values)
     if tolerance is not None and found.error > tolerance:
         _refuse(owner, terms, unit, basis, tolerance, found.error, values, resolved)
-    claim = Claim(
-        target=target,
-        domain=Bits(target.n),
-        codomain=_codomain(values),
-        error=Bound(absolute=found.error),
-        radius=found.radius,
-        gain=found.gain,
-        rounding=found.rounding,
-        dtype=resolved.name,
-        source=_SOURCE,
-    )
+    claim = found.claim(target, Bits(target.n), _codomain(values), resolved, _SOURCE)
     return Construction(net, claim)
 
 

@@ -13,6 +13,7 @@ from ...activations import Identity, ReLU, Sigmoid
 from ...domains import Bits
 from ...linear import Dense, Sparse
 from ...network import Label, Layer, Network
+from ..gates.accuracy import Accuracy
 from .conjunction import Conjunction, literals
 
 # Up to this many bits the errors of sigmoid units are added up input by input.
@@ -40,16 +41,6 @@ class Terms:
     def mass(self) -> float:
         """The largest sum of moduli of the weights of an output."""
         return float(np.abs(self.weights).sum(axis=1).max(initial=0.0))
-
-
-@dataclasses.dataclass(frozen=True)
-class Accuracy:
-    """`error`, `radius`, `gain` and `rounding` of a claim."""
-
-    error: float
-    radius: float
-    gain: float
-    rounding: float
 
 
 def moebius_terms(table: np.ndarray) -> Terms:

@@ -18,6 +18,7 @@ from ..._checks import check_scalar
 from ...activations import AbstractActivation, Identity, Power, Square
 from ...linear import AbstractLinear, Composed, Sparse
 from ...network import Label, Layer, Network
+from .accuracy import Accuracy
 from .choice import choose, typical_share
 from .gate import Gate
 from .network import MARGIN, readout_weight
@@ -63,17 +64,6 @@ class Circuit:
     inputs: tuple[float, ...]
     levels: tuple[tuple[Operation, ...], ...]
     outputs: tuple[Sum, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Accuracy:
-    """What a claim says about errors: `error`, `radius`, `gain`, `rounding`, and whether it is proved."""
-
-    error: float
-    radius: float
-    gain: float
-    rounding: float
-    proved: bool
 
 
 @dataclasses.dataclass(frozen=True)

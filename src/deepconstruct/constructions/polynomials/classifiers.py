@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..._arithmetic.rounding import unit_roundoff
-from ..._arithmetic.softmax import softmax_error
 from ..._checks import check_dtype
 from ...activations import AbstractActivation, Softmax
-from ...construction import Bound, Claim, Construction
+from ...construction import Construction
 from ...domains import Box
 from ...network import Label, Layer, Network
 from ...targets import AbstractTarget, GaussianClassifier, HamiltonianClassifier
 from ..gates.activation import resolve_smooth
-from ..gates.circuit import Accuracy, Circuit, Sum, build
+from ..gates.circuit import Circuit, Sum, build
 from .polynomial import box
 from .scheduling import schedule
 from .terms import as_target, read_bounds, read_terms
@@ -163,23 +161,9 @@ def _classifier(
     assert isinstance(last, Layer)
     readout = Layer(last.linear, last.bias, Softmax(), Label("softmax"))
     classes = len(circuit.outputs)
-    claim = _claim(target, circuit, accuracy, classes, dtype)
+    codomain = Box(classes, 0.0, 1.0 + 2.0**-20)
+    claim = accuracy.behind_softmax(classes, dtype).claim(target, box(circuit.inputs), codomain, dtype, _SOURCE)
     return Construction(Network((*hidden, readout)), claim)
-
-
-def _claim(target: AbstractTarget, circuit: Circuit, accuracy: Accuracy, classes: int, dtype: np.dtype) -> Claim:
-    return Claim(
-        target=target,
-        domain=box(circuit.inputs),
-        codomain=Box(classes, 0.0, 1.0 + 2.0**-20),
-        error=Bound(absolute=softmax_error(accuracy.error, classes, unit_roundoff(dtype))),
-        radius=accuracy.radius,
-        gain=accuracy.gain / 2,
-        rounding=accuracy.rounding / 2,
-        dtype=dtype.name,
-        source=_SOURCE,
-        estimate=not accuracy.proved,
-    )
 
 
 def _prior(owner: str, prior: Any, classes: int) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Bound, Claim, Construction
+from ...construction import Construction
 from ...domains import AbstractDomain, Box, product
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import build_within
@@ -74,26 +74,11 @@ def polynomial(
     circuit = schedule([read], bounds)
     network, accuracy = build_within(owner, circuit, act, resolved, tolerance, f"{act.name()} in {resolved.name}")
     size = sum(abs(c) * float(np.prod(np.power(bounds, key))) for key, c in read.items())
-    claim = Claim(
-        target=as_target(count, [read]),
-        domain=box(bounds),
-        codomain=Box(1, -_covering(size, len(read)), _covering(size, len(read))),
-        error=Bound(absolute=accuracy.error),
-        radius=accuracy.radius,
-        gain=accuracy.gain,
-        rounding=accuracy.rounding,
-        dtype=resolved.name,
-        source=_SOURCE,
-        estimate=not accuracy.proved,
-    )
+    size *= 1.0 if len(read) <= 1 else 1 + 2.0**-20  # a sum may exceed its bound by rounding
+    claim = accuracy.claim(as_target(count, [read]), box(bounds), Box(1, -size, size), resolved, _SOURCE)
     return Construction(network, claim)
 
 
 def box(bounds: tuple[float, ...]) -> AbstractDomain:
     """The box of the inputs."""
     return product([Box(1, -bound, bound) for bound in bounds])
-
-
-def _covering(size: float, terms: int) -> float:
-    # A sum that is evaluated in floating point may exceed its bound by rounding.
-    return size if terms <= 1 else size * (1 + 2.0**-20)

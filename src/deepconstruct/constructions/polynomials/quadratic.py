@@ -1,5 +1,6 @@
 """Quadratic forms, through their eigenvectors."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,12 +8,14 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Bound, Claim, Construction
+from ...construction import Construction
 from ...domains import Box
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import Circuit, Sum, build_within
 from .polynomial import box
 from .terms import as_target, read_bounds
+
+_SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D"
 
 
 def quadratic_form(
@@ -61,19 +64,9 @@ def quadratic_form(
     circuit, lost = _circuit(symmetric, bounds)
     network, accuracy = build_within(owner, circuit, act, resolved, tolerance, f"{act.name()} in {resolved.name}")
     size = float(np.abs(symmetric) @ np.array(bounds) @ np.array(bounds)) * (1 + 2.0**-20)
-    claim = Claim(
-        target=as_target(n, [_terms(symmetric)]),
-        domain=box(bounds),
-        codomain=Box(1, -size, size),
-        error=Bound(absolute=accuracy.error + lost),
-        radius=accuracy.radius,
-        gain=accuracy.gain,
-        rounding=accuracy.rounding,
-        dtype=resolved.name,
-        source="Lin, Tegmark & Rolnick (2017), section II.D",
-        estimate=not accuracy.proved,
-    )
-    return Construction(network, claim)
+    accuracy = dataclasses.replace(accuracy, error=accuracy.error + lost)
+    target = as_target(n, [_terms(symmetric)])
+    return Construction(network, accuracy.claim(target, box(bounds), Box(1, -size, size), resolved, _SOURCE))
 
 
 def _symmetric(owner: str, matrix: Any) -> np.ndarray:

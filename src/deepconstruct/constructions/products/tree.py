@@ -5,11 +5,11 @@ from typing import Any
 
 from ..._checks import check_dtype, check_scalar, check_size
 from ...activations import AbstractActivation
-from ...construction import Bound, Claim, Construction
+from ...construction import Construction
 from ...domains import Box
 from ...targets import Product
 from ..gates.activation import resolve_smooth
-from ..gates.circuit import Accuracy, Circuit, Operation, Sum, build_within
+from ..gates.circuit import Circuit, Operation, Sum, build_within
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D.1"
 
@@ -64,7 +64,8 @@ def product_tree(
     circuit = _circuit(n, bound)
     what = f"{act.name()} in {resolved.name} at n={n}"
     network, accuracy = build_within(owner, circuit, act, resolved, tolerance, what)
-    return Construction(network, _claim(n, bound, accuracy, resolved.name))
+    domain, codomain = Box(n, -bound, bound), Box(1, -(bound**n), bound**n)
+    return Construction(network, accuracy.claim(Product(n), domain, codomain, resolved, _SOURCE))
 
 
 def _circuit(n: int, bound: float) -> Circuit:
@@ -79,18 +80,3 @@ def _circuit(n: int, bound: float) -> Circuit:
         levels.append(tuple(level))
         wires = len(level)
     return Circuit((bound,) * n, tuple(levels), (Sum(((0, 1.0),)),))
-
-
-def _claim(n: int, bound: float, accuracy: Accuracy, dtype: str) -> Claim:
-    return Claim(
-        target=Product(n),
-        domain=Box(n, -bound, bound),
-        codomain=Box(1, -(bound**n), bound**n),
-        error=Bound(absolute=accuracy.error),
-        radius=accuracy.radius,
-        gain=accuracy.gain,
-        rounding=accuracy.rounding,
-        dtype=dtype,
-        source=_SOURCE,
-        estimate=not accuracy.proved,
-    )
