@@ -5,6 +5,7 @@ integers over one power of two, which is exact and far faster than an array of f
 """
 
 import dataclasses
+import itertools
 from fractions import Fraction
 from typing import Any
 
@@ -15,7 +16,7 @@ from deepconstruct._bias import bias_vector
 from deepconstruct.activations import AbstractActivation, Identity, Power, ReLU, Square, Step
 from deepconstruct.linear import AbstractLinear, Composed, DirectSum, Stack
 from deepconstruct.network import flat_layers
-from deepconstruct.targets import Polynomial
+from deepconstruct.targets import AbstractTarget, Polynomial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ def apply_linear(linear: AbstractLinear, x: Dyadic) -> Dyadic:
         return _joined([apply_linear(part, x) for part in linear.parts])
     if isinstance(linear, DirectSum):
         starts = np.cumsum([0, *(part.in_size for part in linear.parts)])
-        slices = [Dyadic(x.integers[:, a:b], x.digits) for a, b in zip(starts, starts[1:], strict=False)]
+        slices = [Dyadic(x.integers[:, a:b], x.digits) for a, b in itertools.pairwise(starts)]
         return _joined([apply_linear(part, y) for part, y in zip(linear.parts, slices, strict=True)])
     rows, cols, stored = linear.entries()
     weights = dyadic(stored)
@@ -92,8 +93,9 @@ def activate(activation: AbstractActivation, z: Dyadic) -> Dyadic:
     raise TypeError(f"{activation.name()} doesn't keep rationals rational")
 
 
-def evaluate_polynomial(target: Polynomial, x: Any) -> np.ndarray:
+def evaluate_polynomial(target: AbstractTarget, x: Any) -> np.ndarray:
     """A polynomial by its definition: fractions `(batch, outputs)`, for floats `(batch, variables)`."""
+    assert isinstance(target, Polynomial)
     points = fractions(x)
     columns = [sum((_term(points, *term) for term in terms), 0 * points[:, 0]) for terms in target.outputs]
     return np.stack(columns, axis=1)
@@ -114,3 +116,15 @@ def _sum(a: Dyadic, b: Dyadic) -> Dyadic:
 def _joined(parts: list[Dyadic]) -> Dyadic:
     digits = max(part.digits for part in parts)
     return Dyadic(np.concatenate([part.to(digits) for part in parts], axis=1), digits)
+
+
+def error_within(construction: dc.Construction, x: np.ndarray, wanted: np.ndarray, moved: Any = None) -> Fraction:
+    """By how much the network at `moved` (or `x`) errs beyond its absolute claim: at most 0 if it keeps it.
+
+    `wanted` holds the exact values at `x`, as fractions; the network runs in its own precision.
+    """
+    claim = construction.claim
+    inputs = x if moved is None else moved
+    delta = float(np.abs(fractions(inputs) - fractions(x)).max())
+    error = np.abs(fractions(construction(inputs)) - wanted).max()
+    return error - Fraction(claim.error.absolute) - Fraction(claim.allowance(delta if moved is not None else 0.0))

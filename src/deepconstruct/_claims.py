@@ -17,6 +17,9 @@ from .network import Layer, Network, flat_layers
 # How far inputs of a merged network may be off at most: what its joint rounds grows with them.
 _MARGIN = 1.0
 
+# A merged bias may cost this many times the error that is there already, and no more.
+_WORTH = 16.0
+
 
 def series_claim(inner: Claim, outer: Claim) -> Claim:
     """The claim of `outer` after `inner`, computed without merging layers.
@@ -170,7 +173,7 @@ def with_merged_joint(claim: Claim, inner: Construction, outer: Construction, me
 def with_factored_joint(claim: Claim, inner: Construction, outer: Construction) -> Claim | None:
     """The claim of a series whose joint is one layer of two factors: only the joined bias rounds anew.
 
-    Returns `None` where that can't be bounded.
+    Returns `None` where that can't be bounded well, so that the joint must stay.
     """
     readout, layer = inner.network.layers[-1], flat_layers(outer.network)[0]
     assert isinstance(readout, Layer)
@@ -183,7 +186,7 @@ def with_factored_joint(claim: Claim, inner: Construction, outer: Construction) 
     shown = sensitivities(flat_layers(outer.network), low, high)[0]
     local = gamma(readout.out_size + 3, unit_roundoff(claim.dtype)) * float(np.max(moduli))
     added = local * shown if local else 0.0
-    if not math.isfinite(added):
+    if not added <= _WORTH * claim.error.absolute:
         return None
     error = Bound(_up(claim.error.absolute + added), claim.error.relative)
     return dataclasses.replace(claim, error=error)

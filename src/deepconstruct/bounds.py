@@ -88,6 +88,10 @@ def flat_product(n: int, activation: AbstractActivation, *, bias: float | None =
         bias = _regular_bias(n, activation)
     bias = check_scalar("bounds.flat_product", "bias", bias, minimum=-1e6)
     terms = coefficients(activation, np.array([bias]), n + 1)[:, 0]
+    if len(terms) <= n:
+        raise ValueError(
+            f"bounds.flat_product: JAX gave only {len(terms)} derivatives of {activation.name()}; n is {n}"
+        )
     derivatives = terms * np.cumprod(np.concatenate([[1.0], np.arange(1.0, n + 1)]))
     vanishing = tuple(k for k, value in enumerate(terms) if abs(value) <= _ZERO * np.abs(terms).max())
     applies = not vanishing
@@ -106,7 +110,8 @@ def flat_product(n: int, activation: AbstractActivation, *, bias: float | None =
 def _regular_bias(n: int, activation: AbstractActivation) -> float:
     grid = np.linspace(-4, 4, 257)
     terms = np.abs(coefficients(activation, grid, n + 1))
-    return float(grid[np.argmax((terms / terms.max(axis=1, keepdims=True)).min(axis=0))])
+    sizes = terms.max(axis=1, keepdims=True)
+    return float(grid[np.argmax((terms / np.where(sizes > 0, sizes, 1.0)).min(axis=0))])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -92,7 +92,8 @@ def _(activation: Square, low, high):
 
 @activation_range.register
 def _(activation: Power, low, high):
-    ends = np.stack([low**activation.n, high**activation.n])
+    with np.errstate(over="ignore"):
+        ends = np.stack([low**activation.n, high**activation.n])
     bottom, top = ends.min(axis=0), ends.max(axis=0)
     if activation.n % 2 == 0:
         bottom = np.where((low <= 0) & (high >= 0), 0.0, bottom)
@@ -113,6 +114,8 @@ def _(activation: Exp, low, high):
 @activation_range.register
 def _(activation: Sin, low, high):
     # A maximum lies inside where an odd number of quarter turns does, likewise a minimum.
+    unbounded = ~np.isfinite(high - low)
+    low, high = np.where(unbounded, 0.0, low), np.where(unbounded, 8.0, high)  # more than a turn
     ends = np.stack([np.sin(low), np.sin(high)])
     turns = 2 * np.pi
     has_top = np.floor((high - np.pi / 2) / turns) >= np.ceil((low - np.pi / 2) / turns)
@@ -145,7 +148,9 @@ def _with_one_minimum(
     function: Callable[[np.ndarray], np.ndarray], lowest: float, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds of a function that falls up to `lowest` and rises from there."""
-    ends = np.stack([function(low), function(high)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Far to the left such a function is 0.
+        ends = np.stack([np.where(np.isneginf(z), 0.0, function(z)) for z in (low, high)])
     inside = (low <= lowest) & (high >= lowest)
     bottom = np.where(inside, function(np.array(lowest)), ends.min(axis=0))
     top = ends.max(axis=0)

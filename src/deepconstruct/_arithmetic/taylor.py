@@ -80,20 +80,23 @@ class Taylor:
         return float((orders * self.moduli()[1:]) @ h ** (orders - 1)) + self.tail(h + step) / step
 
 
-def expand(activation: AbstractActivation, center: float) -> Taylor:
+def expand(activation: AbstractActivation, center: float, *, order: int = 1) -> Taylor:
     """The Taylor series of an activation about one point.
+
+    Of a user's function only bounds of derivatives of at least `order` count.
 
     Raises:
         TypeError: an activation that isn't smooth, or not known to be.
     """
     if isinstance(activation, Custom):
-        return _expand_custom(activation, center)
+        return _expand_custom(activation, center, order)
     radius, peak = disc(activation, center)
     terms = coefficients(activation, np.array([center]), TERMS)[:, 0]
     if math.isinf(radius):  # a polynomial
         slack = 0.0 if float(center).is_integer() else _SLACK
         return Taylor(center, terms, slack * np.abs(terms), radius, lambda h: 0.0)
-    cauchy = peak / radius ** np.arange(TERMS, dtype=float)
+    with np.errstate(over="ignore"):  # a bound of 0 then
+        cauchy = peak / radius ** np.arange(TERMS, dtype=float)
 
     def tail(h: float) -> float:
         ratio = h / radius
@@ -132,21 +135,41 @@ def _sixty_four_bits() -> Any:
 _CUSTOM_TERMS, _NESTED_TERMS = 14, 8
 
 
-def _expand_custom(activation: Custom, center: float) -> Taylor:
-    """As far as JAX differentiates; Lagrange's remainder where a derivative is bounded."""
+def _expand_custom(activation: Custom, center: float, least: int) -> Taylor:
+    """As far as JAX differentiates; behind that Lagrange's remainder where a derivative is bounded,
+    else a guess: that coefficients go on to fall as they did.
+    """
     terms = coefficients(activation, np.array([center]), TERMS)[:, 0]
-    bounds = {order: bound for order, bound in activation.derivative_bounds if order <= len(terms)}
-    order = max(bounds, default=len(terms))
-    terms = terms[:order]
-    slack = 2.0**-44 * np.maximum(np.abs(terms), 2.0**-8 * np.abs(terms).max())
-    factor = bounds.get(order, 0.0) / math.factorial(order)
-    return Taylor(center, terms, slack, math.inf, lambda h: factor * h**order, proved=bool(bounds))
+    bounds = {order: bound for order, bound in activation.derivative_bounds if least <= order <= len(terms)}
+    if not bounds:
+        return _guessed(center, terms)
+    order = max(bounds)
+    factor = bounds[order] / math.factorial(order)
+    return Taylor(center, terms[:order], _custom_slack(terms[:order]), math.inf, lambda h: factor * h**order)
+
+
+def _guessed(center: float, terms: np.ndarray) -> Taylor:
+    peak = float(np.abs(terms).max()) or 1.0
+    falls = [(peak / abs(float(a))) ** (1 / k) for k, a in enumerate(terms) if k and a]
+    radius, order = min(falls, default=1.0), len(terms)
+
+    def tail(h: float) -> float:
+        return peak * (h / radius) ** order / (1 - h / radius) if h < radius else math.inf
+
+    return Taylor(center, terms, _custom_slack(terms), radius, tail, proved=False)
+
+
+def _custom_slack(terms: np.ndarray) -> np.ndarray:
+    return 2.0**-44 * np.maximum(np.abs(terms), 2.0**-8 * np.abs(terms).max())
 
 
 @coefficients.register
 def _(activation: Custom, centers, terms):
     with _sixty_four_bits():
-        derivatives = _derivatives(activation.function, np.asarray(centers, np.float64))
+        try:
+            derivatives = _derivatives(activation.function, np.asarray(centers, np.float64))
+        except (jax.errors.JAXTypeError, TypeError, AttributeError) as error:
+            raise TypeError(f"{activation.name()}: the function must be written in JAX, elementwise: {error}") from None
     factorials = np.cumprod(np.concatenate([[1.0], np.arange(1.0, len(derivatives))]))
     return (derivatives / factorials[:, None])[:terms]
 

@@ -7,6 +7,7 @@ Row `j` of the patterns has the sign `-1` at input `i` where bit `i` of `j` is s
 from collections.abc import Callable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
@@ -95,10 +96,7 @@ class SignProduct(AbstractLinear):
         return 1
 
     def apply(self, x):
-        for _ in range(self.n):
-            half = x.shape[1] // 2
-            x = x[:, :half] - x[:, half:]
-        return self.weight * x
+        return self.weight * signed_sum(x)
 
     def entries(self):
         signs = sign_table(self.n).prod(axis=1)
@@ -115,6 +113,14 @@ def sums_of_signs(x: Array, start: Array | None = None) -> Array:
     return sums
 
 
+def signed_sum(units: Array) -> Array:
+    """The sum over all patterns along the middle axis, each with the product of its signs, by halving."""
+    while units.shape[1] > 1:
+        half = units.shape[1] // 2
+        units = units[:, :half] - units[:, half:]
+    return units
+
+
 def sign_table(n: int, *, fixed: bool = False) -> np.ndarray:
     """The signs, shape `(patterns, n)`, as small integers."""
     free = n - fixed
@@ -123,12 +129,18 @@ def sign_table(n: int, *, fixed: bool = False) -> np.ndarray:
 
 
 def run_product_gate(patterns: SignPatterns, product: SignProduct, hidden: Callable[[Array], Array], x: Array) -> Array:
-    """`product(hidden(patterns(x)))` without holding all units: the patterns as sums of two halves."""
+    """`product(hidden(patterns(x)))` without holding all units: those of one half of the inputs at a time."""
     half = patterns.n // 2
     x = patterns.scales[None, :, None] * x
     first = sums_of_signs(x[:, patterns.fixed : half], x[:, :1] if patterns.fixed else None)
-    second = sums_of_signs(x[:, half:])
-    signs = [jnp.asarray(sign_table(n).prod(axis=1), x.dtype) for n in (half - patterns.fixed, patterns.n - half)]
-    units = hidden(second[:, :, None] + first[:, None])
-    inner = jnp.sum(units * signs[0][None, None, :, None], axis=2)
-    return product.weight * jnp.sum(inner * signs[1][None, :, None], axis=1, keepdims=True)
+    second = jnp.moveaxis(sums_of_signs(x[:, half:]), 1, 0)
+    signs = jnp.asarray(sign_table(patterns.n - half).prod(axis=1), x.dtype)
+
+    def step(total: Array, row: tuple[Array, Array]) -> tuple[Array, None]:
+        shift, sign = row
+        units = hidden(first + shift[:, None])
+        return total + sign * signed_sum(units), None
+
+    # Units are made again in the backward pass: they are what doesn't fit into memory.
+    start = jnp.zeros((x.shape[0], 1, x.shape[2]), x.dtype)
+    return product.weight * jax.lax.scan(jax.checkpoint(step), start, (second, signs))[0]

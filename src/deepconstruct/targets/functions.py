@@ -196,7 +196,7 @@ class HamiltonianClassifier(AbstractTarget):
         return f"hamiltonian classifier({self.hamiltonians.variables} variables, {len(self.prior)} classes)"
 
     def __call__(self, x):
-        return _softmax(-self.hamiltonians(x) + np.log(np.array(self.prior)))
+        return _softmax(-self.hamiltonians(x) + _like(x, np.log(np.array(self.prior, np.longdouble))))
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -226,11 +226,35 @@ class GaussianClassifier(AbstractTarget):
     def __call__(self, x):
         logs = []
         for mean, covariance, prior in zip(self.means.array, self.covariances.array, self.prior, strict=True):
-            factor = np.linalg.inv(np.linalg.cholesky(covariance))
-            whitened = ((x - mean)[..., None, :] * factor).sum(axis=-1)
-            volume = float(np.log(np.abs(np.diagonal(factor))).sum())
-            logs.append(-(whitened**2).sum(axis=-1, keepdims=True) / 2 + volume + math.log(prior))
+            factor = _cholesky(covariance.astype(np.longdouble))
+            whitened = _forward(_like(x, factor), x - _like(x, mean))
+            volume = -float(np.log(np.diagonal(factor)).sum())
+            squares: Any = sum(part * part for part in whitened)
+            logs.append((volume + math.log(prior) - squares / 2)[..., None])
         return _softmax(namespace(x).concatenate(logs, axis=-1))
+
+
+def _like(x: Any, constant: np.ndarray) -> Any:
+    """A constant in the kind and precision of `x`."""
+    return namespace(x).asarray(constant, dtype=x.dtype)
+
+
+def _cholesky(matrix: np.ndarray) -> np.ndarray:
+    """The lower factor `L` with `L L^T` the matrix, in whatever precision it has (NumPy's has double only)."""
+    factor = np.zeros_like(matrix)
+    for j in range(len(matrix)):
+        factor[j, j] = np.sqrt(matrix[j, j] - (factor[j, :j] ** 2).sum())
+        factor[j + 1 :, j] = (matrix[j + 1 :, j] - factor[j + 1 :, :j] @ factor[j, :j]) / factor[j, j]
+    return factor
+
+
+def _forward(factor: Any, x: Any) -> list[Any]:
+    """`L^-1 x` by forward substitution, entry by entry."""
+    solved: list[Any] = []
+    for i in range(x.shape[-1]):
+        rest = x[..., i] - sum(factor[i, j] * part for j, part in enumerate(solved))
+        solved.append(rest / factor[i, i])
+    return solved
 
 
 def _softmax(z: Any) -> Any:

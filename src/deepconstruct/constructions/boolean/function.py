@@ -123,6 +123,9 @@ def _refuse(
         ways.append(("activation='relu'", lambda: rounding(terms, dtype.name)))
     if basis == "moebius" and not isinstance(unit.activation, Sigmoid):
         ways.append(("basis='minterm'", lambda: rounding(minterm_terms(values), dtype.name)))
+    if basis == "moebius" and not isinstance(unit.activation, Sigmoid) and dtype != np.float64:
+        both = "basis='minterm' and dtype='float64'"
+        ways.append((both, lambda: rounding(minterm_terms(values), "float64")))
     if dtype != np.float64:
         single = terms.mass * unit.rounding(2.0**-53) + unit.error() * terms.mass
         ways.append(("dtype='float64'", lambda: single + rounding(terms, "float64")))

@@ -91,7 +91,7 @@ def gate_at(
 ) -> Gate:
     """The gate of scale 1 at the bias that is stored for `center`."""
     stored = float(np.asarray(center).astype(dtype))
-    return Gate(activation, patterns, expand(activation, stored), 1.0, dtype, ordered)
+    return Gate(activation, patterns, expand(activation, stored, order=patterns.n + 1), 1.0, dtype, ordered)
 
 
 def floor(activation: AbstractActivation, patterns: Patterns, dtype: str, *, ordered: bool = True) -> float:
@@ -115,27 +115,35 @@ def _is_representable(gate: Gate) -> bool:
 
 def _best_scale(gate: Gate, share: float) -> float:
     """The number of four binary digits with the least error."""
-    if _is_exact(gate.activation):
+    if _is_exact(gate.activation, gate.patterns.n):
         # No truncation: any scale does, and this one keeps the powers of the sums below 1.
         return 2.0 ** -math.ceil(math.log2(gate.patterns.n))
 
     def size(scale: float) -> float:
         return _objective(dataclasses.replace(gate, scale=scale), share)
 
-    octave = min((2.0**-k for k in range(40)), key=size)
+    # No sum of inputs beyond 512: its high powers would overflow.
+    octave = min((2.0**-k for k in range(-9, 40) if gate.patterns.n * 2.0**-k <= 512), key=size)
     return min((octave * eighths / 8 for eighths in range(4, 16)), key=size)
 
 
-def _is_exact(activation: AbstractActivation) -> bool:
-    return isinstance(activation, Square | Power)
+def _is_exact(activation: AbstractActivation, n: int) -> bool:
+    """Whether a power has no orders above `n` that matter."""
+    return degree(activation) in (n, n + 1)
+
+
+def degree(activation: AbstractActivation) -> int:
+    """The degree of a power, 0 for any other activation."""
+    if isinstance(activation, Square):
+        return 2
+    return activation.n if isinstance(activation, Power) else 0
 
 
 def candidates(activation: AbstractActivation, patterns: Patterns) -> list[float]:
     """Biases worth trying."""
     n, kind = patterns.n, patterns.kind
-    if _is_exact(activation):
-        degree = activation.n if isinstance(activation, Power) else 2
-        return [0.0] if degree == n else [1.0]
+    if degree(activation):
+        return [0.0] if degree(activation) == n else [1.0]  # elsewhere the same up to scale
     matters = {"signs": n + 2, "fixed": n - 1, "subsets": n + 1}[kind]
     stretch = activation.inverse_temperature if isinstance(activation, Sigmoid) else 1.0
     grid = np.arange(-_REACH, _REACH + _STEP, _STEP) / stretch

@@ -44,8 +44,9 @@ class Sum:
 
     def error(self, bounds: Sequence[float], errors: Sequence[float], u: float) -> float:
         """What the errors of the wires and the rounding of the stored coefficients add up to."""
-        wires = sum(abs(c) * (errors[wire] + u * (bounds[wire] + errors[wire])) for wire, c in self.terms)
-        return wires + u * abs(self.constant)
+        # A coefficient is rounded when it is read and when it is scaled.
+        wires = sum(abs(c) * (errors[wire] + 2 * u * (bounds[wire] + errors[wire])) for wire, c in self.terms)
+        return wires + 2 * u * abs(self.constant)
 
 
 Operation = tuple[Sum, ...]  # one sum: a copy; two: their product
@@ -92,12 +93,13 @@ def build(
 
     Raises:
         ValueError: an activation without a gate for two numbers in this dtype.
+        OverflowError: values or weights beyond the range of the dtype.
     """
     units = _units(circuit, activation, dtype)
-    accuracy = _accuracy(circuit, units, unit_roundoff(dtype))
+    accuracy = _accuracy(circuit, units, dtype)
     if accuracy.error > tolerance:
         units = _units(circuit, activation, dtype, least=True)
-        accuracy = _accuracy(circuit, units, unit_roundoff(dtype))
+        accuracy = _accuracy(circuit, units, dtype)
     return Network(_layers(circuit, units, activation, dtype)), accuracy
 
 
@@ -108,24 +110,34 @@ def build_within(
     dtype: np.dtype,
     tolerance: float | None,
     what: str,
+    *,
+    lost: float = 0.0,
 ) -> tuple[Network, Accuracy]:
     """`build`, refusing a tolerance that it can't keep; `what` names the choice that was made.
+
+    `lost` is what the circuit itself is off its target.
 
     Raises:
         ValueError: a tolerance below the floor, with the ways out that reach it.
     """
-    if tolerance is None:
-        return build(circuit, activation, dtype)
-    tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
-    network, accuracy = build(circuit, activation, dtype, tolerance=tolerance)
-    ways = activation_ways(activation, dtype, lambda act, dtype: error_of(circuit, act, dtype))
-    check_tolerance(owner, tolerance, accuracy.error, what, ways)
+    limit = math.inf if tolerance is None else check_scalar(owner, "tolerance", tolerance, strict=True) - lost
+    try:
+        network, accuracy = build(circuit, activation, dtype, tolerance=limit)
+    except OverflowError as error:
+        raise ValueError(f"{owner}: {error}; scale the inputs down") from None
+    accuracy = dataclasses.replace(accuracy, error=accuracy.error + lost)
+    if tolerance is not None:
+        ways = activation_ways(activation, dtype, lambda act, dtype: error_of(circuit, act, dtype) + lost)
+        check_tolerance(owner, tolerance, accuracy.error, what, ways)
     return network, accuracy
 
 
 def error_of(circuit: Circuit, activation: AbstractActivation, dtype: np.dtype) -> float:
     """The least error that `build` would claim, without building."""
-    return _accuracy(circuit, _units(circuit, activation, dtype, least=True), unit_roundoff(dtype)).error
+    try:
+        return _accuracy(circuit, _units(circuit, activation, dtype, least=True), dtype).error
+    except OverflowError:
+        return math.inf
 
 
 def _units(
@@ -150,7 +162,12 @@ def _unit(
     if isinstance(activation, Square | Power):
         # Powers of two keep every weight exact.
         sizes = [2.0 ** math.ceil(math.log2(size)) if size else 1.0 for size in sizes]
-    return _Unit(gate, operation, tuple(size or 1.0 for size in sizes))
+    unit = _Unit(gate, operation, tuple(size or 1.0 for size in sizes))
+    largest = float(jnp.finfo(dtype).max) / 2**8
+    inner = max(gate.scale / bound for bound in unit.bounds)
+    if not max(unit.bound(), inner, abs(gate.weight) * unit.bound()) < largest:
+        raise OverflowError(f"values of up to {unit.bound():.3g} are beyond the range of {dtype.name}")
+    return unit
 
 
 # Layers -------------------------------------------------------------------------------------------
@@ -250,16 +267,16 @@ def _sparse(entries: list[tuple[int, int, float]], shape: tuple[int, int], dtype
 # Errors -------------------------------------------------------------------------------------------
 
 
-def _accuracy(circuit: Circuit, units: list[list[_Unit]], u: float) -> Accuracy:
+def _accuracy(circuit: Circuit, units: list[list[_Unit]], dtype: np.dtype) -> Accuracy:
     """Errors at the box, and the chord to those of inputs off it by the radius.
 
     Truncation and what inputs are off by grow convexly with the distance, so the chord bounds them;
     rounding, which doesn't, is taken at the far end.
     """
     radius = MARGIN * min(circuit.inputs)
-    far, inflations = _propagate(circuit, units, u, radius, None)
-    near, _ = _propagate(circuit, units, u, 0.0, inflations)
-    error, _ = _propagate(circuit, units, u, 0.0, None)
+    far, inflations = _propagate(circuit, units, dtype, radius, None)
+    near, _ = _propagate(circuit, units, dtype, 0.0, inflations)
+    error, _ = _propagate(circuit, units, dtype, 0.0, None)
     gain = (far - near) / radius * _UP
     proved = all(unit.gate.taylor.proved for row in units for unit in row)
     if not math.isfinite(far):
@@ -268,24 +285,28 @@ def _accuracy(circuit: Circuit, units: list[list[_Unit]], u: float) -> Accuracy:
 
 
 def _propagate(
-    circuit: Circuit, units: list[list[_Unit]], u: float, delta: float, inflations: list[float] | None
+    circuit: Circuit, units: list[list[_Unit]], dtype: np.dtype, delta: float, inflations: list[float] | None
 ) -> tuple[float, list[float]]:
-    """The largest error of an output for inputs off by `delta`; rounding is that at `inflations`, if given."""
-    bounds, errors = list(circuit.inputs), [delta] * len(circuit.inputs)
+    """The largest error of an output for inputs off by `delta`; rounding is that at `inflations`, if given.
+
+    Every result may also be flushed to zero where it is below the least normal number.
+    """
+    u, tiny = unit_roundoff(dtype), float(jnp.finfo(dtype).tiny)
+    bounds, errors = list(circuit.inputs), [delta + tiny] * len(circuit.inputs)
     found: list[float] = []
     for row in units:
         above = []
         for unit in row:
             fixed = None if inflations is None else inflations[len(found)]
             error, inflation = _wire_error(unit, bounds, errors, u, fixed)
-            above.append(error)
+            above.append(error + 2 * unit.gate.patterns.units * tiny)
             found.append(inflation)
         bounds, errors = [unit.bound() for unit in row], above
     worst = 0.0
     for output in circuit.outputs:
         size = output.bound([b + e for b, e in zip(bounds, errors, strict=True)])
         rounding = gamma(len(output.terms) + 2, u) * size if len(output.terms) > 1 or output.constant else u * size
-        worst = max(worst, output.error(bounds, errors, u) + rounding)
+        worst = max(worst, output.error(bounds, errors, u) + rounding + 2 * len(output.terms) * tiny)
     return worst * _UP, found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._arithmetic.rounding import gamma, unit_roundoff
 from ..._arithmetic.taylor import Taylor
-from ...activations import GELU, AbstractActivation, Power, Sigmoid, Square
+from ...activations import GELU, AbstractActivation, Custom, Power, Sigmoid, Square
 from ...network import UNITS_HELD
 from .leading import leading_orders
 from .pair import pair_truncation
@@ -170,14 +170,17 @@ class Gate:
             # In any order; terms of both signs balance, so partial sums reach half of all at most.
             share = 1.0 if self.patterns.kind == "subsets" else 0.5
             return gamma(self.patterns.units, u) * share * height + u * height
-        if self.patterns.n > UNITS_HELD:
-            return gamma(2 * 2 ** (n // 2 + 1), u) * height
-        # Neighbors, which differ by one sign, are subtracted first.
-        return gamma(n, u) * min(height, self.taylor.slope(reach) * reach / n)
+        # Neighbors, which differ by one sign, are subtracted first; of many units half of the signs
+        # are run through one after another.
+        additions = n if n <= UNITS_HELD else n + 2 ** (n - n // 2)
+        return gamma(additions, u) * min(height, self.taylor.slope(reach) * reach / n)
 
 
 def evaluation_rounding(activation: AbstractActivation, modulus: float, height: float, u: float) -> float:
     """The error of one activation at arguments up to `modulus`, whose values are up to `height`."""
+    if isinstance(activation, Custom):
+        # An unknown function may cancel: count on nothing better than its argument.
+        height = max(height, modulus)
     if isinstance(activation, GELU) and modulus > 0.5:
         return 2 * activation.ulps() * _half_ulp(modulus, u)
     return 2 * activation.ulps() * _half_ulp(height, u)

@@ -23,8 +23,12 @@ MARGIN = 1 / 16
 def gate_layers(gate: Gate, bound: float, dtype: Any) -> tuple[Layer, Layer]:
     """The hidden layer and the readout of a gate for inputs of up to `bound`."""
     n, kind = gate.patterns.n, gate.patterns.kind
-    scales = np.full(n, gate.scale / bound).astype(dtype)
+    with np.errstate(over="ignore"):
+        scales = np.full(n, gate.scale / bound).astype(dtype)
+    what = f"inputs of up to {bound:g}"
+    check_range(what, gate.dtype, scales[0], math.exp(min(max(n * math.log(bound), -700), 700)))
     weight = readout_weight(gate, scales)
+    check_range(what, gate.dtype, weight)
     bias = None
     if gate.center:
         bias = TiledBias(jnp.asarray([gate.center], dtype), outer=gate.patterns.units)
@@ -41,6 +45,13 @@ def gate_layers(gate: Gate, bound: float, dtype: Any) -> tuple[Layer, Layer]:
         Layer(hidden, bias, gate.activation, Label("product", group=gate.patterns.units)),
         Layer(readout, constant, Identity(), Label("readout")),
     )
+
+
+def check_range(what: str, dtype: str, *values: float) -> None:
+    """Refuse numbers that the dtype can't hold, or only with lost digits."""
+    info = jnp.finfo(dtype)
+    if not all(float(info.tiny) < abs(float(value)) < float(info.max) / 2**8 for value in values):
+        raise ValueError(f"{what} give a product beyond the range of {dtype}; scale them to about 1")
 
 
 def readout_weight(gate: Gate, scales: np.ndarray) -> float:
@@ -64,11 +75,14 @@ def product_claim(
     size, far = bound**n, 1 + MARGIN
     at_box, beyond = error(1.0), error(far)
     slope = (far**n - 1) / MARGIN
+    # Inputs and results below the least normal number may be flushed to zero.
+    tiny = float(jnp.finfo(dtype).tiny)
+    flushed = 4 * tiny * (1 + slope * size / bound)
     return Claim(
         target=Product(n),
         domain=Box(n, -bound, bound),
         codomain=Box(1, -size, size),
-        error=Bound(absolute=at_box.total * size),
+        error=Bound(absolute=at_box.total * size + flushed),
         radius=MARGIN * bound,
         gain=slope * size / bound * (1 + 2**-40),
         rounding=max(beyond.total - at_box.total, 0.0) * size,

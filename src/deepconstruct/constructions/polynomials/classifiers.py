@@ -13,10 +13,11 @@ from ...domains import Box
 from ...network import Label, Layer, Network
 from ...targets import AbstractTarget, GaussianClassifier, HamiltonianClassifier
 from ..gates.activation import resolve_smooth
-from ..gates.circuit import Circuit, Sum, build
+from ..gates.circuit import Circuit, Sum, build_within
 from .polynomial import box
 from .scheduling import schedule
-from .terms import as_target, read_bounds, read_terms
+from .terms import as_target, read_array, read_bounds, read_terms
+from .whitening import whiten
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 2 to 8"
 
@@ -136,27 +137,29 @@ def gaussian_classifier(
         deviations = np.sqrt(np.diagonal(spreads, axis1=1, axis2=2))
         bound = np.ceil((np.abs(centers) + 6 * deviations).max(axis=0)).tolist()
     bounds = read_bounds(owner, bound, n)
-    level, outputs = [], []
+    level, outputs, lost = [], [], 0.0
     for center, spread, share in zip(centers, spreads, shares, strict=True):
-        variances, vectors = np.linalg.eigh(spread)
-        first = len(level)
-        for variance, vector in zip(variances, vectors.T, strict=True):
-            direction = vector / math.sqrt(variance)
+        directions, volume, off = whiten(spread)
+        first, size = len(level), 0.0
+        for direction in directions:
             part = Sum(tuple((i, float(v)) for i, v in enumerate(direction) if v), -float(direction @ center))
             level.append((part, part))
-        volume = -0.5 * float(np.log(variances).sum()) + math.log(share)
-        outputs.append(Sum(tuple((first + i, -0.5) for i in range(n)), volume))
+            size += part.bound(bounds) ** 2
+        outputs.append(Sum(tuple((first + i, -0.5) for i in range(n)), volume + math.log(share)))
+        lost = max(lost, off * (size + 2 * n) + 2.0**-48 * (1 + abs(volume)))
+    if not lost < 0.1:
+        raise ValueError(f"{owner}: a covariance is too close to singular for double precision; got {covariances!r}")
     target = GaussianClassifier(centers, spreads, shares)
     circuit = Circuit(bounds, (tuple(level),), tuple(outputs))
     act, resolved = resolve_smooth(owner, activation), check_dtype(owner, dtype)
-    return _classifier(target, circuit, act, resolved)
+    return _classifier(target, circuit, act, resolved, lost=lost)
 
 
 def _classifier(
-    target: AbstractTarget, circuit: Circuit, activation: AbstractActivation, dtype: np.dtype
+    target: AbstractTarget, circuit: Circuit, activation: AbstractActivation, dtype: np.dtype, *, lost: float = 0.0
 ) -> Construction:
-    """The circuit of the logits with a softmax behind."""
-    network, accuracy = build(circuit, activation, dtype)
+    """The circuit of the logits with a softmax behind; `lost` is what it is off the target's."""
+    network, accuracy = build_within(target.name, circuit, activation, dtype, None, "", lost=lost)
     *hidden, last = network.layers
     assert isinstance(last, Layer)
     readout = Layer(last.linear, last.bias, Softmax(), Label("softmax"))
@@ -167,15 +170,15 @@ def _classifier(
 
 
 def _prior(owner: str, prior: Any, classes: int) -> tuple[float, ...]:
-    values = np.full(classes, 1.0) if prior is None else np.asarray(prior, np.float64)
-    if values.shape != (classes,) or not np.all(np.isfinite(values)) or not np.all(values > 0):
+    values = np.full(classes, 1.0) if prior is None else read_array(owner, "prior", prior)
+    if values.shape != (classes,) or not np.all(values > 0):
         raise ValueError(f"{owner}: prior must be {classes} positive numbers, one a class; got {prior!r}")
     return tuple((values / values.sum()).tolist())
 
 
 def _parameters(owner: str, means: Any, covariances: Any) -> tuple[np.ndarray, np.ndarray]:
-    centers, spreads = np.asarray(means, np.float64), np.asarray(covariances, np.float64)
-    if centers.ndim != 2 or len(centers) < 2:
+    centers, spreads = read_array(owner, "means", means), read_array(owner, "covariances", covariances)
+    if centers.ndim != 2 or len(centers) < 2 or not centers.shape[1]:
         raise ValueError(f"{owner}: means must have shape (classes, n) with two classes at least; got {centers.shape}")
     classes, n = centers.shape
     if spreads.shape == (n, n):

@@ -1,6 +1,5 @@
 """Quadratic forms, through their eigenvectors."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from ...domains import Box
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import Circuit, Sum, build_within
 from .polynomial import box
-from .terms import as_target, read_bounds
+from .terms import as_target, read_array, read_bounds
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D"
 
@@ -62,15 +61,15 @@ def quadratic_form(
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
     circuit, lost = _circuit(symmetric, bounds)
-    network, accuracy = build_within(owner, circuit, act, resolved, tolerance, f"{act.name()} in {resolved.name}")
+    what = f"{act.name()} in {resolved.name}"
+    network, accuracy = build_within(owner, circuit, act, resolved, tolerance, what, lost=lost)
     size = float(np.abs(symmetric) @ np.array(bounds) @ np.array(bounds)) * (1 + 2.0**-20)
-    accuracy = dataclasses.replace(accuracy, error=accuracy.error + lost)
     target = as_target(n, [_terms(symmetric)])
     return Construction(network, accuracy.claim(target, box(bounds), Box(1, -size, size), resolved, _SOURCE))
 
 
 def _symmetric(owner: str, matrix: Any) -> np.ndarray:
-    values = np.asarray(matrix, np.float64)
+    values = read_array(owner, "matrix", matrix)
     if values.ndim != 2 or values.shape[0] != values.shape[1] or not len(values) or not np.all(np.isfinite(values)):
         raise ValueError(f"{owner}: matrix must be square, real and finite; got shape {values.shape}")
     return (values + values.T) / 2

@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from ..._checks import check_size
 from ...targets import Polynomial
 
 Exponents = tuple[int, ...]
@@ -19,12 +22,17 @@ def read_terms(owner: str, terms: Any, variables: Any) -> tuple[dict[Exponents, 
     """
     if hasattr(terms, "as_poly"):
         terms, variables = _from_sympy(owner, terms, variables)
+    elif variables is not None:
+        variables = check_size(owner, "variables", variables)
     if not isinstance(terms, Mapping):
         raise TypeError(
             f"{owner}: terms must map tuples of exponents to coefficients, such as {{(2, 0): 1.0, (1, 1): -3.0}}, "
             f"or be a sympy expression; got {type(terms).__name__}"
         )
-    rows = {_exponents(owner, key): _coefficient(owner, value) for key, value in terms.items()}
+    rows: dict[Exponents, float] = {}
+    for key, value in terms.items():
+        exponents = _exponents(owner, key)
+        rows[exponents] = rows.get(exponents, 0.0) + _coefficient(owner, value)
     counts = {len(key) for key in rows} | ({variables} if variables is not None else set())
     if len(counts) != 1:
         raise ValueError(
@@ -35,7 +43,12 @@ def read_terms(owner: str, terms: Any, variables: Any) -> tuple[dict[Exponents, 
 
 
 def _from_sympy(owner: str, expression: Any, variables: Any) -> tuple[dict, int]:
-    symbols = tuple(variables) if variables is not None else tuple(sorted(expression.free_symbols, key=str))
+    if variables is None:
+        symbols = tuple(sorted(expression.free_symbols, key=str))
+    else:
+        symbols = (variables,) if hasattr(variables, "is_Symbol") else variables
+    if not isinstance(symbols, list | tuple) or not all(getattr(s, "is_Symbol", False) for s in symbols):
+        raise TypeError(f"{owner}: variables of a sympy expression must be its symbols; got {variables!r}")
     if not symbols:
         raise ValueError(f"{owner}: a constant expression needs variables=(its symbols)")
     poly = expression.as_poly(*symbols)
@@ -45,10 +58,10 @@ def _from_sympy(owner: str, expression: Any, variables: Any) -> tuple[dict, int]
 
 
 def _exponents(owner: str, key: Any) -> Exponents:
-    key = (key,) if isinstance(key, int) else key
-    if not isinstance(key, tuple) or not key or not all(isinstance(e, int) and e >= 0 for e in key):
+    parts = key if isinstance(key, tuple) else (key,)
+    if not parts or not all(isinstance(e, int | np.integer) and not isinstance(e, bool) and e >= 0 for e in parts):
         raise ValueError(f"{owner}: exponents must be a tuple of integers of at least 0; got {key!r}")
-    return key
+    return tuple(int(e) for e in parts)
 
 
 def _coefficient(owner: str, value: Any) -> float:
@@ -56,6 +69,8 @@ def _coefficient(owner: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{owner}: coefficients must be real numbers; got {value!r}") from None
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{owner}: coefficients must be finite; got {value!r}")
     return number
@@ -63,8 +78,8 @@ def _coefficient(owner: str, value: Any) -> float:
 
 def read_bounds(owner: str, bound: Any, variables: int) -> tuple[float, ...]:
     """One bound a variable."""
-    values = tuple(bound) if isinstance(bound, Sequence) or hasattr(bound, "__len__") else (bound,) * variables
     try:
+        values = (bound,) * variables if np.ndim(bound) == 0 else tuple(bound)
         bounds = tuple(float(value) for value in values)
     except (TypeError, ValueError):
         raise TypeError(f"{owner}: bound must be a number, or one a variable; got {bound!r}") from None
@@ -74,6 +89,20 @@ def read_bounds(owner: str, bound: Any, variables: int) -> tuple[float, ...]:
             f"got {bound!r}"
         )
     return bounds
+
+
+def read_array(owner: str, argument: str, value: Any) -> np.ndarray:
+    """An array of finite real numbers."""
+    try:
+        array = np.asarray(value)
+        numbers = np.real(array).astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{owner}: {argument} must be an array of real numbers; got {value!r}") from None
+    if np.iscomplexobj(array):
+        raise TypeError(f"{owner}: {argument} must be real; got complex numbers")
+    if not np.all(np.isfinite(numbers)):
+        raise ValueError(f"{owner}: {argument} must be finite; got NaN or infinity")
+    return numbers
 
 
 def as_target(variables: int, outputs: Sequence[Mapping[Exponents, float]]) -> Polynomial:

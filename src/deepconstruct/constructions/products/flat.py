@@ -84,16 +84,17 @@ def flat_product(
     patterns = _patterns(n, act, output_bias, symmetric)
     bias = None if bias is None else check_scalar(owner, "bias", bias, minimum=-1e6)
     scale = None if scale is None else check_scalar(owner, "scale", scale, strict=True)
-    gate = _gate(act, patterns, resolved.name, bias, scale)
     if tolerance is not None:
         tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
-        if gate.error().total * bound**n > tolerance:
-            gate = _gate(act, patterns, resolved.name, bias, scale, share=1.0)
+    gate = _gate(act, patterns, resolved.name, bias, scale)
+    if tolerance is not None and gate.error().total * bound**n > tolerance:
+        gate = _gate(act, patterns, resolved.name, bias, scale, share=1.0)
+    network = Network(gate_layers(gate, bound, resolved))
     claim = product_claim(gate.error, n, bound, resolved.name, _SOURCE, estimate=not gate.taylor.proved)
     if tolerance is not None:
         what = f"{act.name()} in {resolved.name} at n={n}"
         check_tolerance(owner, tolerance, claim.error.absolute, what, _ways(act, patterns, bound, resolved.name))
-    return Construction(Network(gate_layers(gate, bound, resolved)), claim)
+    return Construction(network, claim)
 
 
 def _patterns(n: int, act: AbstractActivation, output_bias: bool, symmetric: bool | None) -> Patterns:

@@ -84,15 +84,16 @@ def multiplication_gate(
     bound = check_scalar(owner, "bound", bound, strict=True)
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
+    if tolerance is not None:
+        tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
     if richardson:
-        mixed = _richardson_gate(act, resolved.name, bias, scale)
+        mixed = _richardson_gate(act, resolved.name, bias, scale, tolerance, bound)
         network, error, proved = _mixed_network(mixed, bound, resolved), mixed.error, mixed.gate.taylor.proved
     else:
         gate = _plain_gate(act, resolved.name, bias, scale, tolerance, bound)
         network, error, proved = Network(gate_layers(gate, bound, resolved)), gate.error, gate.taylor.proved
     claim = product_claim(error, 2, bound, resolved.name, _SOURCE, estimate=not proved)
     if tolerance is not None:
-        tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
         what = f"{act.name()} in {resolved.name}" + (" with eight neurons" if richardson else "")
         check_tolerance(owner, tolerance, claim.error.absolute, what, _ways(act, bound, resolved, richardson))
     return Construction(network, claim)
@@ -109,10 +110,16 @@ def _plain_gate(act: AbstractActivation, dtype: str, bias: Any, scale: Any, tole
     return gate
 
 
-def _richardson_gate(act: AbstractActivation, dtype: str, bias: Any, scale: Any) -> Richardson:
+def _richardson_gate(
+    act: AbstractActivation, dtype: str, bias: Any, scale: Any, tolerance: float | None, bound: float
+) -> Richardson:
+    if isinstance(act, Square):
+        raise ValueError("multiplication_gate: square has no truncation for richardson=True to cancel; leave it out")
     if bias is not None or scale is not None:
         raise ValueError("multiplication_gate: richardson=True chooses bias and scale itself; leave them out")
     mixed = choose_richardson(act, dtype)
+    if mixed is not None and tolerance is not None and mixed.error().total * bound**2 > tolerance:
+        mixed = choose_richardson(act, dtype, least=True)
     if mixed is None:
         raise _no_gate(act, dtype, bias, scale)
     return mixed
