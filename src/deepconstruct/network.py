@@ -284,7 +284,7 @@ def _merged_pair(first: Layer | None, second: Layer | Repeat) -> Layer | _Produc
 
 # Up to so many signs, all units of a product gate are held: their neighbors are then subtracted
 # first, which rounds less.
-UNITS_HELD = 16
+UNITS_HELD = 12
 
 
 def _is_large_product_gate(first: Layer, second: Layer) -> bool:

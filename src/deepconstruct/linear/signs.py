@@ -128,13 +128,22 @@ def sign_table(n: int, *, fixed: bool = False) -> np.ndarray:
     return np.concatenate([np.ones((2**free, int(fixed)), signs.dtype), signs], axis=1).astype(np.int8)
 
 
+# The units of this many signs at least, and as many as fit into a cache, are held at once.
+LEAST_HELD, _MOST_HELD, _CELLS = 8, 12, 2**14
+
+
+def _signs_held(batch: int) -> int:
+    fitting = max(_CELLS // max(batch, 1), 1).bit_length() - 1
+    return min(max(fitting, LEAST_HELD), _MOST_HELD)
+
+
 def run_product_gate(patterns: SignPatterns, product: SignProduct, hidden: Callable[[Array], Array], x: Array) -> Array:
-    """`product(hidden(patterns(x)))` without holding all units: those of one half of the inputs at a time."""
-    half = patterns.n // 2
+    """`product(hidden(patterns(x)))` without holding all units: those of the first inputs at a time."""
+    held = patterns.fixed + _signs_held(x.shape[0] * x.shape[2])
     x = patterns.scales[None, :, None] * x
-    first = sums_of_signs(x[:, patterns.fixed : half], x[:, :1] if patterns.fixed else None)
-    second = jnp.moveaxis(sums_of_signs(x[:, half:]), 1, 0)
-    signs = jnp.asarray(sign_table(patterns.n - half).prod(axis=1), x.dtype)
+    first = sums_of_signs(x[:, patterns.fixed : held], x[:, :1] if patterns.fixed else None)
+    second = jnp.moveaxis(sums_of_signs(x[:, held:]), 1, 0)
+    signs = jnp.asarray(sign_table(patterns.n - held).prod(axis=1), x.dtype)
 
     def step(total: Array, row: tuple[Array, Array]) -> tuple[Array, None]:
         shift, sign = row

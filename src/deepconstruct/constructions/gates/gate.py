@@ -9,6 +9,7 @@ import numpy as np
 from ..._arithmetic.rounding import gamma, unit_roundoff
 from ..._arithmetic.taylor import Taylor
 from ...activations import GELU, AbstractActivation, Custom, Power, Sigmoid, Square
+from ...linear.signs import LEAST_HELD
 from ...network import UNITS_HELD
 from .leading import leading_orders
 from .pair import pair_truncation
@@ -170,9 +171,9 @@ class Gate:
             # In any order; terms of both signs balance, so partial sums reach half of all at most.
             share = 1.0 if self.patterns.kind == "subsets" else 0.5
             return gamma(self.patterns.units, u) * share * height + u * height
-        # Neighbors, which differ by one sign, are subtracted first; of many units half of the signs
+        # Neighbors, which differ by one sign, are subtracted first; where there are many signs, some
         # are run through one after another.
-        additions = n if n <= UNITS_HELD else n + 2 ** (n - n // 2)
+        additions = n if n <= UNITS_HELD else n + 2 ** (n - LEAST_HELD)
         return gamma(additions, u) * min(height, self.taylor.slope(reach) * reach / n)
 
 

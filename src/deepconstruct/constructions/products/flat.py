@@ -35,7 +35,7 @@ def flat_product(
         x_1 ... x_n ≈ sum_s (s_1 ... s_n) f(c + l s.x) / (2^n l^n f^(n)(c)).
 
     Bias `c` and scale `l` are those of the least error bound in the dtype. The patterns are run
-    through by doubling: neither the `2^n x n` matrix nor, from `n = 17` on, all units are held.
+    through by doubling: neither the `2^n x n` matrix nor, beyond 12 signs, all units are held.
 
     Args:
         n: how many numbers, 1 to 30 (1 to 12 with `output_bias`).
