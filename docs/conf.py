@@ -10,8 +10,10 @@ import deepconstruct
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-# The quickstart page is the notebook of the examples, executed anew by every build.
-shutil.copyfile(HERE.parent / "examples" / "01_quickstart.ipynb", HERE / "quickstart.ipynb")
+# These pages are the notebooks of the examples, executed anew by every build.
+NOTEBOOKS = {"01_quickstart.ipynb": "quickstart.ipynb", "02_products.ipynb": "products_notebook.ipynb"}
+for notebook, page in NOTEBOOKS.items():
+    shutil.copyfile(HERE.parent / "examples" / notebook, HERE / page)
 
 project = "deepconstruct"
 author = "The deepconstruct developers"

@@ -17,7 +17,18 @@ import deepconstruct as dc
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "src" / "deepconstruct"
-MODULES = ["bounds", "linear", "activations", "domains", "targets", "losses", "catalog", "testing", "plot", "experiments"]
+MODULES = [
+    "bounds",
+    "linear",
+    "activations",
+    "domains",
+    "targets",
+    "losses",
+    "catalog",
+    "testing",
+    "plot",
+    "experiments",
+]
 
 # Imports all modules and runs their examples, in JAX's default 32 bits.
 DOCTESTS = """

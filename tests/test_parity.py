@@ -270,7 +270,8 @@ def test_claim_of_one_calibrated_gate_allows_for_inexact_activations(beta, dtype
     xor = dc.parity(2, activation=Sigmoid(beta), dtype=dtype)
     weights = np.abs(np.asarray(as_matrix(flat_layers(xor.network)[-1].linear), np.float64))
     units = expit(beta * (np.arange(3)[:, None] - np.array([0.5, 1.5])))
-    worst = float((Sigmoid().ulps() * np.spacing(units.astype(dtype)).astype(np.float64) @ weights[0]).max())
+    off = Sigmoid().ulps() * np.spacing(units.astype(dtype)).astype(np.float64)
+    worst = float((off @ weights[0]).max())
     assert worst <= xor.claim.error.absolute <= 5 * worst
 
 

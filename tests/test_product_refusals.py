@@ -145,8 +145,9 @@ ACTIVATIONS = [
       for owner, build in (("multiplication_gate", GATE), ("flat_product", functools.partial(FLAT, 3)),
                            ("product_tree", functools.partial(TREE, 3)))
       for act in (ReLU(), Step(), Identity())),
-    (ValueError, "activation must be one of 'sigmoid', .* or an elementwise JAX function; got 'relu'",
-     lambda: GATE(activation="relu")),
+    (ValueError, "activation must be one of 'sigmoid', .* or an elementwise JAX function; got 'cosine'",
+     lambda: GATE(activation="cosine")),
+    (ValueError, "multiplication_gate: relu can't multiply", lambda: GATE(activation="relu")),
     (ValueError, "such an object, or an elementwise JAX function; got Softmax", lambda: GATE(activation=Softmax())),
     (ValueError, "such an object, or an elementwise JAX function; got <class", lambda: GATE(activation=Sigmoid)),
     (ValueError, "no error bound holds for <lambda>", lambda: GATE(activation=lambda z: 3 * z)),

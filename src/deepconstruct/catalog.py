@@ -185,7 +185,7 @@ def _fourier_entries() -> Iterator[Entry]:
 
 def _product_entries() -> Iterator[Entry]:
     eq11, eq28 = "Lin, Tegmark & Rolnick (2017), Eq. 11", "Lin, Tegmark & Rolnick (2017), Eqs. 28 and 32"
-    section = "Lin, Tegmark & Rolnick (2017), section II.D"
+    section = "Lin, Tegmark & Rolnick (2017), section III.H"
     halved = ("(n + 1) 2^(n-1)", lambda n: (n + 1) * 2 ** (n - 1))
 
     yield _real(
@@ -231,7 +231,7 @@ def _product_entries() -> Iterator[Entry]:
 
 
 def _polynomial_entries() -> Iterator[Entry]:
-    section = "Lin, Tegmark & Rolnick (2017), section II.D"
+    section = "Lin, Tegmark & Rolnick (2017), section II.C"
     posteriors = "Lin, Tegmark & Rolnick (2017), Eqs. 2 to 8"
 
     yield _real(

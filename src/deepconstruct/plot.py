@@ -66,7 +66,7 @@ def network(shown: Network | Construction, *, title: str | None = None) -> Figur
     axes.set_xticks([])
     axes.margins(0.05, 0.08)
     axes.set_title(title)
-    axes.set_xlabel("blue: positive weights, red: negative; width: modulus", fontsize="small", color="gray")
+    axes.set_xlabel("blue: positive weights, red: negative\nwidth: modulus", fontsize="small", color="gray")
     for side in axes.spines.values():
         side.set_visible(False)
     return figure

@@ -84,7 +84,7 @@ class Polynomial(AbstractTarget):
     @property
     def name(self):
         if len(self.outputs) == 1 and len(self.outputs[0]) <= 4 and self.variables <= 6:
-            return " + ".join(map(_term_name, self.outputs[0])) or "0"
+            return " + ".join(map(_term_name, self.outputs[0])).replace("+ -", "- ") or "0"
         terms = sum(map(len, self.outputs))
         return f"polynomial({self.variables} variables, degree {self.degree}, {terms} terms)"
 

@@ -40,9 +40,10 @@ def resolve_smooth(owner: str, activation: Any, *, degree: int = 2) -> AbstractA
     named = {**NAMED, "power": Power(degree)}
     if isinstance(activation, str) and activation in named:
         return named[activation]
-    if isinstance(activation, ReLU | Step | Identity):
+    if isinstance(activation, ReLU | Step | Identity) or activation in ("relu", "step", "identity"):
+        name = activation if isinstance(activation, str) else activation.name()
         raise ValueError(
-            f"{owner}: {activation.name()} can't multiply: a smooth activation with a curvature is needed, "
+            f"{owner}: {name} can't multiply: a smooth activation with a curvature is needed, "
             "such as 'sigmoid' or 'square'"
         )
     known = (*(type(value) for value in named.values()), Power, Custom)

@@ -14,7 +14,7 @@ from ..gates.circuit import build_within
 from .scheduling import schedule
 from .terms import as_target, read_bounds, read_terms
 
-_SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D"
+_SOURCE = "Lin, Tegmark & Rolnick (2017), section II.C"
 
 
 def polynomial(
@@ -57,7 +57,7 @@ def polynomial(
     *Cost*: depth `ceil(log2 degree)`. For each product 4 neurons (2 with `"square"`), for a square 2
     and a constant unit shared by all in a layer (1), for each copy and running sum 2.
 
-    *Source*: Lin, Tegmark & Rolnick (2017), section II.D: "slightly larger than 4 neurons a
+    *Source*: Lin, Tegmark & Rolnick (2017), section II.C, corollary: "slightly larger than 4 neurons a
     multiplication"; here the copies and running sums are counted too.
 
     Example:

@@ -11,7 +11,7 @@ from ...targets import Product
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import Circuit, Operation, Sum, build_within
 
-_SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D.1"
+_SOURCE = "Lin, Tegmark & Rolnick (2017), section III.H"
 
 
 def product_tree(
@@ -47,7 +47,7 @@ def product_tree(
     *Cost*: depth `ceil(log2 n)`; `4 (n - 1)` neurons, and two for every wire that is copied past a
     level; for `n = 2^k` width `2 n` and `20 n - 28` synapses. With `"square"` half the neurons.
 
-    *Source*: Lin, Tegmark & Rolnick (2017), section II.D.1. Departures: `n` copies of a gate are
+    *Source*: Lin, Tegmark & Rolnick (2017), section III.H. Departures: `n` copies of a gate are
     one too many, and `4 n = 160` at `n = 32` is a slip: 124 neurons do.
 
     Example:
