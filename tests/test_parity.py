@@ -266,7 +266,7 @@ def test_claim_of_one_raw_gate_is_true_and_tight(fused):
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("beta", [6.0, 10.0, 16.0])
 def test_claim_of_one_calibrated_gate_allows_for_inexact_activations(beta, dtype):
-    # Each unit wrong by as many units in the last place as claims allow for, in the worst direction, in exact arithmetic else.
+    # Each unit wrong by as much as claims allow for, in the worst direction, in exact arithmetic else.
     xor = dc.parity(2, activation=Sigmoid(beta), dtype=dtype)
     weights = np.abs(np.asarray(as_matrix(flat_layers(xor.network)[-1].linear), np.float64))
     units = expit(beta * (np.arange(3)[:, None] - np.array([0.5, 1.5])))
