@@ -318,12 +318,13 @@ REFUSED = [
     *((ValueError, BAD_MATRIX, lambda m=m: dc.quadratic_form(m))
       for m in [[[1.0, 2.0]], [1.0], np.zeros((0, 0))]),
     (ValueError, "quadratic_form: matrix must be finite; got NaN", lambda: dc.quadratic_form([[math.nan]])),
-    (TypeError, "quadratic_form: matrix must be real; got complex", lambda: dc.quadratic_form([[1j]])),
+    (TypeError, "quadratic_form: matrix.* must be real; got complex numbers", lambda: dc.quadratic_form([[1j]])),
     *((TypeError, "quadratic_form: matrix must be an array of real numbers; got ", lambda m=m: dc.quadratic_form(m))
       for m in ["a", [[1.0], [1.0, 2.0]]]),
     # What Python itself would say of these names no argument.
     *(((TypeError, ValueError), "polynomial: .*variables", poly(terms, variables=value))
-      for terms, value in [({}, 0), ({}, "x"), (X * Y, 2)]),
+      for terms, value in [({}, 0), ({}, "x")]),
+    (TypeError, "polynomial: variables of a sympy expression must be its symbols; got 2", poly(X * Y, variables=2)),
     (ValueError, NO_MEANS, gauss([1.0, 2.0], np.eye(2))),
     (ValueError, NO_MEANS, gauss([[1.0, 2.0]], np.eye(2))),
     (ValueError, r"covariances must have shape \(2, 2, 2\) or \(2, 2\); got \(3, 3\)", gauss(PLANE, np.eye(3))),
@@ -336,6 +337,8 @@ REFUSED = [
     (TypeError, "prior must be an array of real numbers; got 'ab'", gauss(PLANE, np.eye(2), "ab")),
     (ValueError, "gaussian_classifier: means must ", gauss([[1.0, math.nan], [0.0, 0.0]], np.eye(2))),
     (ValueError, "gaussian_classifier: means must ", gauss(np.zeros((2, 0)), np.zeros((0, 0)))),
+    (ValueError, "gaussian_classifier: a covariance is too close to singular for double precision; got ",
+     gauss(PLANE, [[1.0, 1 - 1e-16], [1 - 1e-16, 1.0 + 1e-15]])),
     (ValueError, "gaussian_classifier: bound must be positive and finite", gauss(PLANE, np.eye(2), bound=-1.0)),
     (ValueError, FEW + "1 in 1 variables", lambda: dc.hamiltonian_classifier([ONE])),
     (ValueError, FEW + "0 in", lambda: dc.hamiltonian_classifier([])),

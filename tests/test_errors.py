@@ -195,7 +195,7 @@ NUMBERS = [
     ("parity: a sigmoid of inverse temperature 3 with the raw readout loses the parity",
      lambda: dc.parity(64, activation=Sigmoid(3.0), readout="raw")),
     ("parity: no sigmoid works for n=4096 in bfloat16; use relu or step",
-     lambda: dc.parity(4096, activation=Sigmoid(1.0), readout="raw", dtype="bfloat16")),
+     lambda: dc.parity(4096, arity=4, activation=Sigmoid(1.0), readout="raw", dtype="bfloat16")),
 ]  # fmt: skip
 
 SHAPES = [
