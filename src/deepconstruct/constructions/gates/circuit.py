@@ -182,12 +182,19 @@ def _layers(
     for row in units:
         patterns, bias, wires = _level(row, width, dtype)
         linear = patterns if readout is None else Composed(patterns, readout)
-        layers.append(Layer(linear, _bias(bias, dtype), activation, Label("gates")))
+        layers.append(Layer(linear, _bias(bias, dtype), activation, _label(wires, len(row))))
         readout, width = wires, len(row)
     constants = np.array([output.constant for output in circuit.outputs])
     bias = jnp.asarray(constants, dtype) if np.any(constants) else None
     layers.append(Layer(_output_map(circuit, readout, width, dtype), bias, Identity(), Label("readout")))
     return tuple(layers)
+
+
+def _label(wires: Sparse, count: int) -> Label:
+    """Units are in the order of their gates; where all gates have as many, any unit is traced to its gate."""
+    sizes = np.bincount(wires.rows.array, minlength=count)
+    alike = len(set(sizes.tolist())) == 1 and int(sizes.sum()) == wires.in_size
+    return Label("gates", group=int(sizes[0]) if alike else 1)
 
 
 def _bias(values: np.ndarray, dtype: np.dtype) -> Any:

@@ -73,8 +73,7 @@ def _circuit(n: int, bound: float) -> Circuit:
     wires = n
     while wires > 1:
         pairs = wires // 2
-        # Wire i meets wire i + h: contiguous halves.
-        level: list[Operation] = [(Sum(((i, 1.0),)), Sum(((i + pairs, 1.0),))) for i in range(pairs)]
+        level: list[Operation] = [(Sum(((2 * i, 1.0),)), Sum(((2 * i + 1, 1.0),))) for i in range(pairs)]
         if wires % 2:
             level.append((Sum(((wires - 1, 1.0),)),))
         levels.append(tuple(level))
