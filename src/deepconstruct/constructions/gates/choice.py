@@ -2,7 +2,8 @@
 
 Truncation grows with the scale and rounding falls with it. The best bias is rarely where `|f^(n)|` is
 largest: at a zero of the next derivative that matters the truncation falls faster, and there the
-scale may be larger. Candidates are all such zeros, 0, and the peaks of `|f^(n)|`.
+scale may be larger. Candidates are all such zeros, 0, and the peaks of `|f^(n)|`; then biases beside
+the best zero, where the next two orders of the truncation have opposite signs.
 """
 
 import dataclasses

@@ -38,8 +38,9 @@ def multiplication_gate(
         u v ≈ [f(c + l(u+v)) + f(c - l(u+v)) - f(c + l(u-v)) - f(c - l(u-v))] / (4 l^2 f''(c)).
 
     A larger scale `l` has more truncation, a smaller one more rounding. The gate takes the bias
-    and scale with the least sum of both in its dtype: the bias usually is a zero of the fourth
-    derivative, where truncation is of order `l^4`.
+    and scale with the least sum of both in its dtype: the bias usually is just beside a zero of the
+    fourth derivative, where truncation is of order `l^4` and its two leading orders oppose each
+    other.
 
     Args:
         bound: inputs lie in `[-bound, bound]`.
