@@ -56,6 +56,21 @@ def test_stored_signs(run, benchmark, shape):
     run(jax.jit(dense_product), *stored_signs(shape[0]), points(*shape))
 
 
+@pytest.mark.benchmark(group="flat product 20x1, z^20, float32: run")
+def test_power(run):
+    gate = dc.flat_product(20, activation="power", dtype="float32")
+    result = run(jax.jit(forward), gate.network, jnp.ones((1, 20), "float32"))
+    assert abs(float(result[0, 0]) - 1) <= gate.claim.error.absolute
+
+
+@pytest.mark.benchmark(group="flat product 20x1, z^20, float32: run")
+def test_power_with_stored_signs(run):
+    signs, weights = stored_signs(20)
+    half = slice(0, 2**20, 2)  # the first input keeps its sign, as in the gate
+    product = jax.jit(lambda s, w, x: jnp.matmul(w, jax.lax.integer_pow(jnp.matmul(s, x.T, precision="highest"), 20)))
+    run(product, jnp.array(signs[half]), jnp.array(weights[half]), points(20, 1))
+
+
 @pytest.mark.parametrize("n", [16, 20])
 def test_build(benchmark, n):
     benchmark.group = f"flat product {n}: build"
