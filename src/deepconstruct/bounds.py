@@ -11,6 +11,7 @@ from ._checks import check_scalar, check_size
 from .activations import AbstractActivation, Identity
 from .construction import as_network
 from .linear import as_matrix
+from .linear.signs import bit_table
 from .network import flat_layers
 
 __all__ = ["Determinant", "FlatProductBound", "determinant", "flat_product"]
@@ -172,7 +173,7 @@ def determinant(network: Any) -> Determinant:
     # Scaling inputs scales rows and columns: it changes no zero, and keeps the numbers in range.
     scales = np.abs(inputs).max(axis=0)
     scales[scales == 0] = 1.0
-    sets = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(bool)
+    sets = bit_table(n).astype(bool)
     factors = np.stack([np.prod(np.where(row, inputs / scales, 1.0), axis=1) for row in sets])
     matrix = (factors * weights) @ factors.T
     sizes = sets.sum(axis=1)

@@ -124,8 +124,13 @@ def signed_sum(units: Array) -> Array:
 def sign_table(n: int, *, fixed: bool = False) -> np.ndarray:
     """The signs, shape `(patterns, n)`, as small integers."""
     free = n - fixed
-    signs = 1 - 2 * ((np.arange(2**free)[:, None] >> np.arange(free)) & 1)
-    return np.concatenate([np.ones((2**free, int(fixed)), signs.dtype), signs], axis=1).astype(np.int8)
+    signs = 1 - 2 * bit_table(free)
+    return np.concatenate([np.ones((2**free, int(fixed)), signs.dtype), signs], axis=1)
+
+
+def bit_table(n: int) -> np.ndarray:
+    """All inputs of `n` bits, shape `(2^n, n)`; row `i` has the binary digits of `i`, lowest first."""
+    return ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(np.int8)
 
 
 # The units of this many signs at least, and as many as fit into a cache, are held at once.

@@ -4,15 +4,17 @@ import math
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from ..._arithmetic.rounding import unit_roundoff
 from ..._checks import check_dtype, check_scalar, check_size
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step
-from ...construction import Bound, Claim, Construction
+from ...construction import Claim, Construction
 from ...domains import Bits
 from ...linear import Dense
 from ...network import Label, Layer, Network
 from ...targets import Product
+from ..gates.accuracy import Accuracy
 from ..gates.tolerance import check_tolerance
 from .conjunction import Conjunction, resolve_conjunction, temperature
 
@@ -68,7 +70,7 @@ def bit_product(
         unit, error = _steeper(owner, unit, activation, tolerance, u, resolved.name)
     bias = jnp.asarray([unit.slack - k], resolved)
     layer = Layer(Dense(jnp.ones((1, k), resolved)), bias, unit.activation, Label("and"))
-    return Construction(Network((layer,)), _claim(k, unit, error, resolved.name, u))
+    return Construction(Network((layer,)), _claim(k, unit, error, resolved, u))
 
 
 def _steeper(
@@ -93,7 +95,7 @@ def _steeper(
     return unit, floor
 
 
-def _claim(k: int, unit: Conjunction, error: float, dtype: str, u: float) -> Claim:
+def _claim(k: int, unit: Conjunction, error: float, dtype: np.dtype, u: float) -> Claim:
     if isinstance(unit.activation, ReLU):
         # Beyond its bits a ReLU still is Lipschitz; it rounds there.
         radius, gain, rounding = 1.0, float(k), 2 * (k + 4) * (k + 2) * u * 4
@@ -105,14 +107,5 @@ def _claim(k: int, unit: Conjunction, error: float, dtype: str, u: float) -> Cla
         radius = 1 / (4 * k)
         gain = (unit.error(k * radius) - unit.error()) / radius * (1 + 2.0**-40)
         rounding = unit.activation.inverse_temperature / 4 * (k + 2) * (2 * k + 2) * u
-    return Claim(
-        target=Product(k),
-        domain=Bits(k),
-        codomain=Bits(1),
-        error=Bound(absolute=error),
-        radius=radius,
-        gain=gain,
-        rounding=rounding,
-        dtype=dtype,
-        source="Lin, Tegmark & Rolnick (2017), Eq. 13",
-    )
+    accuracy = Accuracy(error, radius, gain, rounding)
+    return accuracy.claim(Product(k), Bits(k), Bits(1), dtype, "Lin, Tegmark & Rolnick (2017), Eq. 13")

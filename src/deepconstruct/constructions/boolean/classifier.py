@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from ..._checks import check_choice, check_dtype
-from ...activations import AbstractActivation, Softmax
+from ..._checks import check_dtype
+from ...activations import AbstractActivation
 from ...construction import Construction
-from ...domains import Bits, Box
-from ...network import Label, Layer, Network
+from ...domains import Bits
 from ...targets import BooleanClassifier
+from ..gates.probabilities import classifier
 from .conjunction import resolve_conjunction
 from .function import check_table
-from .table import accuracy, minterm_terms, moebius_terms, network
+from .table import accuracy, network, terms_of
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 8 and 12"
 
@@ -57,16 +57,9 @@ def boolean_classifier(
     check_table(owner, logits)
     if logits.shape[1] < 2:
         raise ValueError(f"{owner}: expected a column for each of at least two classes; got {logits.shape}")
-    check_choice(owner, "basis", basis, ("moebius", "minterm"))
-    terms = moebius_terms(logits) if basis == "moebius" else minterm_terms(logits)
+    terms = terms_of(owner, logits, basis)
     resolved = check_dtype(owner, dtype)
     unit = resolve_conjunction(owner, activation, None, terms.mass)
     net = network(terms, unit, resolved)
     found = accuracy(terms, unit, net, logits)
-    hidden, last = net.layers
-    assert isinstance(last, Layer)
-    readout = Layer(last.linear, last.bias, Softmax(), Label("softmax"))
-    n, classes = len(logits).bit_length() - 1, logits.shape[1]
-    codomain = Box(classes, 0.0, 1.0 + 2.0**-20)
-    claim = found.behind_softmax(classes, resolved).claim(target, Bits(n), codomain, resolved, _SOURCE)
-    return Construction(Network((hidden, readout)), claim)
+    return classifier(net, found, target, Bits(len(logits).bit_length() - 1), resolved, _SOURCE)

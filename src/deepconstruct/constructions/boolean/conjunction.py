@@ -3,8 +3,6 @@
 import dataclasses
 import math
 
-import numpy as np
-
 from ..._arithmetic.logistic import logistic
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step, resolve
 
@@ -63,8 +61,3 @@ def resolve_conjunction(
 def temperature(mass: float, tolerance: float) -> float:
     """The inverse temperature at which `mass S(-beta / 2)` is `tolerance`."""
     return 2 * math.log(max(mass / tolerance - 1, 1 + 2.0**-20))
-
-
-def literals(n: int) -> np.ndarray:
-    """All inputs of `n` bits, shape `(2^n, n)`; row `i` has the binary digits of `i`, lowest first."""
-    return ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(np.int8)

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_choice, check_dtype, check_scalar
+from ..._checks import check_dtype, check_scalar
 from ...activations import AbstractActivation, Sigmoid
 from ...construction import Construction
 from ...domains import AbstractDomain, Bits, Box
 from ...targets import BooleanFunction
 from ..gates.tolerance import check_tolerance
 from .conjunction import Conjunction, resolve_conjunction, temperature
-from .table import Terms, accuracy, minterm_terms, moebius_terms, network
+from .table import Terms, accuracy, minterm_terms, network, terms_of
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eq. 12"
 _LARGEST = 16
@@ -69,8 +69,7 @@ def boolean_function(
     target = BooleanFunction(table)
     values = target.table.array
     check_table(owner, values)
-    check_choice(owner, "basis", basis, ("moebius", "minterm"))
-    terms = moebius_terms(values) if basis == "moebius" else minterm_terms(values)
+    terms = terms_of(owner, values, basis)
     if tolerance is not None:
         tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
     resolved = check_dtype(owner, dtype)
@@ -123,9 +122,9 @@ def _refuse(
         ways.append(("activation='relu'", lambda: rounding(terms, dtype.name)))
     if basis == "moebius" and not isinstance(unit.activation, Sigmoid):
         ways.append(("basis='minterm'", lambda: rounding(minterm_terms(values), dtype.name)))
-    if basis == "moebius" and not isinstance(unit.activation, Sigmoid) and dtype != np.float64:
-        both = "basis='minterm' and dtype='float64'"
-        ways.append((both, lambda: rounding(minterm_terms(values), "float64")))
+        if dtype != np.float64:
+            both = "basis='minterm' and dtype='float64'"
+            ways.append((both, lambda: rounding(minterm_terms(values), "float64")))
     if dtype != np.float64:
         single = terms.mass * unit.rounding(2.0**-53) + unit.error() * terms.mass
         ways.append(("dtype='float64'", lambda: single + rounding(terms, "float64")))

@@ -9,12 +9,14 @@ import numpy as np
 from ..._arithmetic.exactness import is_exact_on
 from ..._arithmetic.logistic import logistic
 from ..._arithmetic.rounding import gamma, unit_roundoff
+from ..._checks import check_choice
 from ...activations import Identity, ReLU, Sigmoid
 from ...domains import Bits
 from ...linear import Dense, Sparse
+from ...linear.signs import bit_table
 from ...network import Label, Layer, Network
 from ..gates.accuracy import Accuracy
-from .conjunction import Conjunction, literals
+from .conjunction import Conjunction
 
 # Up to this many bits the errors of sigmoid units are added up input by input.
 _ENUMERATED = 10
@@ -43,11 +45,17 @@ class Terms:
         return float(np.abs(self.weights).sum(axis=1).max(initial=0.0))
 
 
+def terms_of(owner: str, table: np.ndarray, basis: str) -> Terms:
+    """The ANDs of a table in the basis that was asked for."""
+    check_choice(owner, "basis", basis, ("moebius", "minterm"))
+    return moebius_terms(table) if basis == "moebius" else minterm_terms(table)
+
+
 def moebius_terms(table: np.ndarray) -> Terms:
     """One AND for each non-empty set of bits with a non-zero coefficient."""
     n = len(table).bit_length() - 1
     coefficients = moebius(table)
-    sets = literals(n)
+    sets = bit_table(n)
     kept = np.any(coefficients != 0, axis=1) & np.any(sets, axis=1)
     return Terms(sets[kept], coefficients[kept].T, coefficients[0])
 
@@ -56,7 +64,7 @@ def minterm_terms(table: np.ndarray) -> Terms:
     """One AND for each input with a non-zero value."""
     n = len(table).bit_length() - 1
     kept = np.any(table != 0, axis=1)
-    return Terms((2 * literals(n) - 1)[kept], table[kept].T, np.zeros(table.shape[1]))
+    return Terms((2 * bit_table(n) - 1)[kept], table[kept].T, np.zeros(table.shape[1]))
 
 
 def moebius(table: np.ndarray) -> np.ndarray:
@@ -114,7 +122,7 @@ def _error(terms: Terms, unit: Conjunction, u: float, *, exact: bool) -> float:
         return (unit.error() + unit.rounding(u)) * terms.mass + rounding * _UP
     needed = (terms.signs > 0).sum(axis=1)
     worst = 0.0
-    for bits in np.array_split(literals(n), max(1, len(terms.signs) // 64)):
+    for bits in np.array_split(bit_table(n), max(1, len(terms.signs) // 64)):
         sums = bits @ terms.signs.T.astype(float) - needed
         worst = max(worst, float(_errors(sums, terms, unit, u, exact=exact).max()))
     return worst * _UP + 2.0**-50 * unit.error() * terms.mass

@@ -56,3 +56,10 @@ def resolve_smooth(owner: str, activation: Any, *, degree: int = 2) -> AbstractA
         f"{owner}: activation must be one of {expected}, such an object, or an elementwise JAX function; "
         f"got {activation!r}"
     )
+
+
+def degree(activation: AbstractActivation) -> int:
+    """The degree of a power, 0 for any other activation."""
+    if isinstance(activation, Square):
+        return 2
+    return activation.n if isinstance(activation, Power) else 0

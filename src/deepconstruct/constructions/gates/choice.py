@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.taylor import coefficients, expand
-from ...activations import AbstractActivation, Power, Sigmoid, Square
+from ...activations import AbstractActivation, Sigmoid
+from .activation import degree
 from .gate import Gate
 from .patterns import Patterns
 
@@ -131,13 +132,6 @@ def _best_scale(gate: Gate, share: float) -> float:
 def _is_exact(activation: AbstractActivation, n: int) -> bool:
     """Whether a power has no orders above `n` that matter."""
     return degree(activation) in (n, n + 1)
-
-
-def degree(activation: AbstractActivation) -> int:
-    """The degree of a power, 0 for any other activation."""
-    if isinstance(activation, Square):
-        return 2
-    return activation.n if isinstance(activation, Power) else 0
 
 
 def candidates(activation: AbstractActivation, patterns: Patterns) -> list[float]:

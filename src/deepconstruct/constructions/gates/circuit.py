@@ -13,15 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.rounding import gamma, unit_roundoff
-from ..._bias import TiledBias
 from ..._checks import check_scalar
-from ...activations import AbstractActivation, Identity, Power, Square
+from ...activations import AbstractActivation, Identity, Square
 from ...linear import AbstractLinear, Composed, Sparse
 from ...network import Label, Layer, Network
 from .accuracy import Accuracy
+from .activation import degree
 from .choice import choose, typical_share
 from .gate import Gate
-from .network import MARGIN, readout_weight
+from .network import MARGIN, readout_weight, shared_bias
 from .patterns import Patterns
 from .tolerance import activation_ways, check_tolerance
 
@@ -159,7 +159,7 @@ def _unit(
     if gate is None:
         raise ValueError(f"{activation.name()} has no gate for {len(operation)} numbers in {dtype.name}")
     sizes = [part.bound(bounds) for part in operation]
-    if isinstance(activation, Square | Power):
+    if degree(activation):
         # Powers of two keep every weight exact.
         sizes = [2.0 ** math.ceil(math.log2(size)) if size else 1.0 for size in sizes]
     unit = _Unit(gate, operation, tuple(size or 1.0 for size in sizes))
@@ -198,10 +198,8 @@ def _label(wires: Sparse, count: int) -> Label:
 
 
 def _bias(values: np.ndarray, dtype: np.dtype) -> Any:
-    if not np.any(values):
-        return None
     if np.all(values == values[0]):
-        return TiledBias(jnp.asarray(values[:1], dtype), outer=len(values))
+        return shared_bias(values[0], len(values), dtype)
     return jnp.asarray(values, dtype)
 
 

@@ -13,7 +13,7 @@ from ...linear.signs import LEAST_HELD
 from ...network import UNITS_HELD
 from .leading import leading_orders
 from .pair import pair_truncation
-from .patterns import Patterns, mean_power
+from .patterns import Patterns, mean_power, moments
 
 # Covers the rounding of these computations themselves.
 _SLACK = 1 + 2.0**-40
@@ -89,16 +89,17 @@ class Gate:
         """How far the gate is off the product over the reals."""
         if not self.reaches(inflation):
             return math.inf
-        sizes, tail = self.terms(inflation)
-        if not self.cancels:
-            return (float(sizes.sum()) + tail) * _SLACK
-        total = self.remainder(inflation)
-        if self.patterns.n == 2:
-            return (pair_truncation(self.pair_coefficients(), inflation) + total) * _SLACK
-        n, terms = self.patterns.n, self.taylor.coefficients
-        first, second = (terms[n + k] / terms[n] * (self.scale * inflation) ** k for k in (2, 4))
-        total += leading_orders(n, float(first), float(second)) * inflation**n
-        return (float(sizes[n + 5 :].sum()) + total) * _SLACK
+        n, remainder = self.patterns.n, self.remainder(inflation)
+        if self.cancels and n == 2:
+            return (pair_truncation(self.pair_coefficients(), inflation) + remainder) * _SLACK
+        sizes = np.abs(self.taylor.coefficients) * self._powers(inflation)
+        if self.cancels:
+            terms = self.taylor.coefficients
+            first, second = (terms[n + k] / terms[n] * (self.scale * inflation) ** k for k in (2, 4))
+            both = leading_orders(n, float(first), float(second)) * inflation**n
+            return (both + float(sizes[n + 5 :].sum()) + remainder) * _SLACK
+        sizes[n] = 0.0  # the order n is the product itself
+        return (float(sizes.sum()) + remainder) * _SLACK
 
     def pair_coefficients(self) -> np.ndarray:
         """Of `F` in the error `F(u + v) - F(u - v)` of a gate for two numbers, at even orders."""
@@ -108,28 +109,19 @@ class Gate:
 
     def remainder(self, inflation: float) -> float:
         """What the tail of the series and errors of its coefficients add."""
-        return self._unsure(inflation) + self.terms(inflation)[1]
-
-    def _unsure(self, inflation: float) -> float:
-        """What errors of the coefficients add."""
-        return float(self.taylor.slack @ self._powers(inflation))
+        reach = self.patterns.n * self.scale * inflation
+        tail = self.patterns.mass * self.taylor.tail(reach) / abs(self.leading)
+        return float(self.taylor.slack @ self._powers(inflation)) + tail
 
     def _powers(self, inflation: float) -> np.ndarray:
         """What a coefficient of 1 at each order adds to the result, at most."""
-        orders = range(len(self.taylor.coefficients))
-        moments = np.array([self.patterns.moment(k) for k in orders])
-        return moments * (self.patterns.n * self.scale * inflation) ** np.array(orders) / abs(self.leading)
+        count = len(self.taylor.coefficients)
+        reach = self.patterns.n * self.scale * inflation
+        return moments(self.patterns, count) * reach ** np.arange(count) / abs(self.leading)
 
     def reaches(self, inflation: float) -> bool:
         """Whether the expansion covers inputs of up to `inflation`, and the product shows in it at all."""
         return self.patterns.n * self.scale * inflation < self.taylor.radius and self.leading != 0
-
-    def terms(self, inflation: float) -> tuple[np.ndarray, float]:
-        """Bounds of what each order adds to the truncation, and of what all others add."""
-        n, powers = self.patterns.n, self._powers(inflation)
-        sizes = self.taylor.moduli() * powers
-        sizes[n] = self.taylor.slack[n] * powers[n]  # the order n is the product itself
-        return sizes, self.patterns.mass * self.taylor.tail(n * self.scale * inflation) / abs(self.leading)
 
     def rounding(self, inflation: float = 1.0, *, additions: int | None = None, spread: float = 1.0) -> float:
         """What evaluation in floating point adds, under the claims' model.

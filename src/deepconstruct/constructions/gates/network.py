@@ -9,11 +9,12 @@ import numpy as np
 
 from ..._bias import TiledBias
 from ...activations import Identity
-from ...construction import Bound, Claim
+from ...construction import Claim
 from ...domains import Box
 from ...linear import Dense, SignPatterns, SignProduct
 from ...network import Label, Layer
 from ...targets import Product
+from .accuracy import Accuracy
 from .gate import Gate, GateError
 
 # Inputs may be off a box by this share of its half width.
@@ -29,9 +30,7 @@ def gate_layers(gate: Gate, bound: float, dtype: Any) -> tuple[Layer, Layer]:
     check_range(what, gate.dtype, scales[0], math.exp(min(max(n * math.log(bound), -700), 700)))
     weight = readout_weight(gate, scales)
     check_range(what, gate.dtype, weight)
-    bias = None
-    if gate.center:
-        bias = TiledBias(jnp.asarray([gate.center], dtype), outer=gate.patterns.units)
+    bias = shared_bias(gate.center, gate.patterns.units, dtype)
     if kind != "subsets":
         hidden = SignPatterns(jnp.asarray(scales, dtype), fixed=kind == "fixed")
         readout = SignProduct(jnp.asarray(weight, dtype), n - (kind == "fixed"))
@@ -45,6 +44,11 @@ def gate_layers(gate: Gate, bound: float, dtype: Any) -> tuple[Layer, Layer]:
         Layer(hidden, bias, gate.activation, Label("product", group=gate.patterns.units)),
         Layer(readout, constant, Identity(), Label("readout")),
     )
+
+
+def shared_bias(value: float, units: int, dtype: Any) -> TiledBias | None:
+    """One bias for all units, none where it is 0."""
+    return TiledBias(jnp.asarray([value], dtype), outer=units) if value else None
 
 
 def check_range(what: str, dtype: str, *values: float) -> None:
@@ -78,15 +82,11 @@ def product_claim(
     # Inputs and results below the least normal number may be flushed to zero.
     tiny = float(jnp.finfo(dtype).tiny)
     flushed = 4 * tiny * (1 + slope * size / bound)
-    return Claim(
-        target=Product(n),
-        domain=Box(n, -bound, bound),
-        codomain=Box(1, -size, size),
-        error=Bound(absolute=at_box.total * size + flushed),
+    accuracy = Accuracy(
+        error=at_box.total * size + flushed,
         radius=MARGIN * bound,
         gain=slope * size / bound * (1 + 2**-40),
         rounding=max(beyond.total - at_box.total, 0.0) * size,
-        dtype=dtype,
-        source=source,
-        estimate=estimate,
+        proved=not estimate,
     )
+    return accuracy.claim(Product(n), Box(n, -bound, bound), Box(1, -size, size), np.dtype(dtype), source)

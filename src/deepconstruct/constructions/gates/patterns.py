@@ -67,6 +67,14 @@ def _moment(n: int, kind: str, k: int) -> float:
 
 
 @lru_cache(maxsize=64)
+def moments(patterns: Patterns, count: int) -> np.ndarray:
+    """The moments of all orders below `count`, read-only."""
+    found = np.array([patterns.moment(k) for k in range(count)])
+    found.setflags(write=False)
+    return found
+
+
+@lru_cache(maxsize=64)
 def mean_power(n: int) -> float:
     """`E|s_1 + ... + s_n|^n` over random signs."""
     total = sum(math.comb(n, j) * abs(n - 2 * j) ** n for j in range(n + 1))

@@ -11,6 +11,7 @@ from ...activations import AbstractActivation, Identity, ReLU, Step, resolve
 from ...construction import Claim, Construction
 from ...domains import Bits
 from ...linear import Dense
+from ...linear.signs import bit_table
 from ...network import Label, Layer, Network
 from ...targets import Parity
 from .gate import parity_gate
@@ -90,7 +91,7 @@ def _count(n: int, activation: AbstractActivation, dtype: np.dtype) -> tuple[tup
 def _dnf(n: int, activation: AbstractActivation, dtype: np.dtype) -> tuple[tuple, np.ndarray]:
     if n > _LARGEST_DNF:
         raise ValueError(f"parity_shallow: kind='dnf' has 2^(n-1) units, so n must be at most {_LARGEST_DNF}; got {n}")
-    table = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    table = bit_table(n).astype(int)
     odd = table[table.sum(axis=1) % 2 == 1]
     slack = 1.0 if isinstance(activation, ReLU) else 0.5
     return (2.0 * odd - 1, slack - odd.sum(axis=1)), np.ones((1, len(odd)))

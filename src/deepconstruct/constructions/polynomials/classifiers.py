@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..._checks import check_dtype
-from ...activations import AbstractActivation, Softmax
+from ...activations import AbstractActivation
 from ...construction import Construction
-from ...domains import Box
-from ...network import Label, Layer, Network
 from ...targets import AbstractTarget, GaussianClassifier, HamiltonianClassifier
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import Circuit, Sum, build_within
+from ..gates.probabilities import classifier
 from .polynomial import box
 from .scheduling import schedule
 from .terms import as_target, read_array, read_bounds, read_terms
@@ -160,13 +159,7 @@ def _classifier(
 ) -> Construction:
     """The circuit of the logits with a softmax behind; `lost` is what it is off the target's."""
     network, accuracy = build_within(target.name, circuit, activation, dtype, None, "", lost=lost)
-    *hidden, last = network.layers
-    assert isinstance(last, Layer)
-    readout = Layer(last.linear, last.bias, Softmax(), Label("softmax"))
-    classes = len(circuit.outputs)
-    codomain = Box(classes, 0.0, 1.0 + 2.0**-20)
-    claim = accuracy.behind_softmax(classes, dtype).claim(target, box(circuit.inputs), codomain, dtype, _SOURCE)
-    return Construction(Network((*hidden, readout)), claim)
+    return classifier(network, accuracy, target, box(circuit.inputs), dtype, _SOURCE)
 
 
 def _prior(owner: str, prior: Any, classes: int) -> tuple[float, ...]:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..._checks import check_dtype, check_scalar, check_size
-from ...activations import AbstractActivation, Power, Square
+from ...activations import AbstractActivation, Power
 from ...construction import Construction
 from ...network import Network
 from ..gates import Gate, Patterns, choose, floor
-from ..gates.activation import resolve_smooth
+from ..gates.activation import degree, resolve_smooth
 from ..gates.network import gate_layers, product_claim
 from ..gates.tolerance import check_tolerance
 
@@ -101,7 +101,7 @@ def _patterns(n: int, act: AbstractActivation, output_bias: bool, symmetric: boo
     if output_bias and symmetric:
         raise ValueError("flat_product: output_bias and symmetric are two different variants; choose one")
     if symmetric is None:
-        symmetric = not output_bias and _is_exact(act, n)
+        symmetric = not output_bias and degree(act) == n
     kind = "subsets" if output_bias else "fixed" if symmetric else "signs"
     largest = _LARGEST_SUBSETS if output_bias else _LARGEST
     if n > largest:
@@ -110,10 +110,6 @@ def _patterns(n: int, act: AbstractActivation, output_bias: bool, symmetric: boo
             f"{Patterns(n, kind).units:.3g} units; got {n}. dc.product_tree needs only 4 (n - 1)"
         )
     return Patterns(n, kind)
-
-
-def _is_exact(act: AbstractActivation, n: int) -> bool:
-    return (isinstance(act, Power) and act.n == n) or (isinstance(act, Square) and n == 2)
 
 
 def _gate(act: AbstractActivation, patterns: Patterns, dtype: str, bias: Any, scale: Any, **options: Any) -> Gate:
@@ -136,7 +132,7 @@ def _ways(act: AbstractActivation, patterns: Patterns, bound: float, dtype: str)
     ways: list[tuple[str, Callable]] = []
     if dtype != "float64":
         ways.append(("dtype='float64'", lambda: floor(act, patterns, "float64", ordered=ordered) * size))
-    if not _is_exact(act, n):
+    if degree(act) != n:
         ways.append(("activation='power'", lambda: floor(Power(n), power, dtype) * size))
     if dtype != "float64":
         both = "activation='power' and dtype='float64'"

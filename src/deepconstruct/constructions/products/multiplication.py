@@ -6,7 +6,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..._bias import TiledBias
 from ..._checks import check_dtype, check_scalar
 from ...activations import AbstractActivation, Identity, Square
 from ...construction import Construction
@@ -14,7 +13,7 @@ from ...linear import Composed, Dense, DirectSum, Stack
 from ...network import Label, Layer, Network
 from ..gates import Patterns, Richardson, choose, choose_richardson, floor
 from ..gates.activation import resolve_smooth
-from ..gates.network import gate_layers, product_claim
+from ..gates.network import gate_layers, product_claim, shared_bias
 from ..gates.tolerance import Way, activation_ways, check_tolerance
 
 _PAIR = Patterns(2)
@@ -138,9 +137,7 @@ def _mixed_network(mixed: Richardson, bound: float, dtype: Any) -> Network:
     """Two gates on the same input; their readouts are summed behind, so that each cancels in itself."""
     pairs = [gate_layers(gate, bound, dtype) for gate in (mixed.gate, mixed.wide)]
     hidden = Stack(tuple(layer.linear for layer, _ in pairs))
-    bias = None
-    if mixed.gate.center:
-        bias = TiledBias(jnp.asarray([mixed.gate.center], dtype), outer=hidden.out_size)
+    bias = shared_bias(mixed.gate.center, hidden.out_size, dtype)
     readouts = DirectSum(tuple(layer.linear for _, layer in pairs))
     readout = Composed(Dense(jnp.asarray([mixed.shares], dtype)), readouts)
     label = Label("product", group=hidden.out_size)
