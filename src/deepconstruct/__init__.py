@@ -3,7 +3,7 @@
 import importlib as _importlib
 from typing import TYPE_CHECKING
 
-from . import activations, domains, linear, losses, targets
+from . import activations, domains, linear, losses, systems, targets
 from ._analysis.cost import Cost, cost
 from ._certify import Certificate, certify
 from ._densify import astype, densify, sparsity_pattern
@@ -13,6 +13,7 @@ from ._perturb import perturb, reinitialize
 from .combine import fan_out, parallel, realify, repeat, series
 from .construction import Bound, Claim, Construction, claim
 from .network import Label, Layer, Network, Repeat, layer_outputs
+from .systems import IFS
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         boolean_function,
         fft,
         flat_product,
+        fractal,
         gaussian_classifier,
         hamiltonian_classifier,
         multiplication_gate,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "IFS",
     "Bound",
     "Certificate",
     "Claim",
@@ -65,6 +68,7 @@ __all__ = [
     "fft",
     "fit",
     "flat_product",
+    "fractal",
     "gaussian_classifier",
     "hamiltonian_classifier",
     "layer_outputs",
@@ -87,6 +91,7 @@ __all__ = [
     "save",
     "series",
     "sparsity_pattern",
+    "systems",
     "targets",
     "testing",
 ]

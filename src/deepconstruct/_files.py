@@ -29,6 +29,7 @@ from .construction import Bound, Claim, Construction
 from .domains import AbstractDomain
 from .linear import AbstractLinear
 from .network import Label, Layer, Network, Repeat
+from .systems import IFS
 from .targets import AbstractTarget
 
 _FORMAT, _VERSION = "deepconstruct", 1
@@ -46,7 +47,7 @@ def _registry() -> dict[str, type]:
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, _BASES) and not name.startswith("Abstract")
     }
-    core = (Bound, Claim, Construction, Label, Layer, Network, Repeat)
+    core = (IFS, Bound, Claim, Construction, Label, Layer, Network, Repeat)
     return found | {cls.__name__: cls for cls in core}
 
 

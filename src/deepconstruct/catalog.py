@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from . import systems
 from .combine import realify
 from .construction import Construction
 from .constructions import (
@@ -19,6 +20,7 @@ from .constructions import (
     boolean_function,
     fft,
     flat_product,
+    fractal,
     gaussian_classifier,
     hamiltonian_classifier,
     multiplication_gate,
@@ -295,6 +297,37 @@ def _boolean_entries() -> Iterator[Entry]:
     )  # fmt: skip
 
 
+def _fractal_entries() -> Iterator[Entry]:
+    slides = "Malach & Shalev-Shwartz (2019), slides"
+
+    def entry(
+        name: str, summary: str, size: int, sizes: tuple, formula: Any, system: Callable[[], systems.IFS]
+    ) -> Entry:
+        return _real(
+            name, summary, size, sizes, formula, slides, lambda n, dtype=None: fractal(system(), n, dtype=dtype)
+        )
+
+    yield entry(
+        "fractal_cantor", "level n of the Cantor set", 5, (2, 5), ("24 n - 18", lambda n: 24 * n - 18), systems.cantor
+    )
+    yield entry(
+        "fractal_dust", "level n of Cantor dust in the plane", 5, (3,), ("176 n - 188", lambda n: 176 * n - 188),
+        systems.cantor_dust,
+    )  # fmt: skip
+    yield entry(
+        "fractal_rotated", "level n of dust, its cells turned by 45 degrees", 4, (4,), None, systems.rotated_dust
+    )
+    yield entry(
+        "fractal_reflected", "level n of dust in space, cells mirrored", 3, (1,), None,
+        lambda: systems.reflected_dust(3),
+    )  # fmt: skip
+    yield entry("fractal_triangle", "level n of the Sierpinski triangle", 5, (3,), None, systems.sierpinski_triangle)
+    yield entry(
+        "fractal_carpet", "level n of the Sierpinski carpet, folded", 5, (1, 4), ("36 n + 1", lambda n: 36 * n + 1),
+        systems.sierpinski_carpet,
+    )  # fmt: skip
+
+
 def _majority(n: int) -> np.ndarray:
     counts = np.bitwise_count(np.arange(2**n, dtype=np.uint64))
     return (2 * counts > n).astype(float)
@@ -310,6 +343,13 @@ def _real_fft(n: int, dtype: Any = None) -> Construction:
     return realify(fft(n, dtype=wide))
 
 
-_FAMILIES = (_parity_entries, _fourier_entries, _product_entries, _polynomial_entries, _boolean_entries)
+_FAMILIES = (
+    _parity_entries,
+    _fourier_entries,
+    _product_entries,
+    _polynomial_entries,
+    _boolean_entries,
+    _fractal_entries,
+)
 
 ENTRIES = MappingProxyType({entry.name: entry for family in _FAMILIES for entry in family()})

@@ -15,6 +15,7 @@ import itertools
 import math
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from .activations import AbstractActivation
 from .combine import fan_out, parallel, series
 from .construction import Claim, Construction
 from .constructions import parity, parity_shallow
-from .domains import AbstractDomain, Bits, Box, Points, Product, Signs, Space
+from .domains import AbstractDomain, Bits, Box, Fractal, Points, Product, Signs, Space
 from .linear import as_matrix
 from .network import Layer, Network, flat_layers
 from .targets import AbstractTarget, Target
@@ -60,10 +61,10 @@ def inputs(construction: Construction, *, batch: int = 4) -> st.SearchStrategy[n
         >>> hypothesis.find(dc.testing.inputs(dc.parity(3)), lambda x: x.sum() > 2).shape
         (4, 3)
     """
-    return _points(construction.claim.domain, batch)
+    return _points(construction.claim.domain, batch, construction.claim.dtype)
 
 
-def _points(domain: AbstractDomain, batch: int) -> st.SearchStrategy[np.ndarray]:
+def _points(domain: AbstractDomain, batch: int, dtype: str) -> st.SearchStrategy[np.ndarray]:
     shape = (batch, domain.size)
     if isinstance(domain, Bits | Signs):
         bits = hnp.arrays(np.float64, shape, elements=st.sampled_from([0.0, 1.0]))
@@ -77,9 +78,18 @@ def _points(domain: AbstractDomain, batch: int) -> st.SearchStrategy[np.ndarray]
         rows = hnp.arrays(np.int64, batch, elements=st.integers(0, domain.cardinality - 1))
         return rows.map(lambda index: domain.array.array[index])
     if isinstance(domain, Product):
-        parts = st.tuples(*(_points(part, batch) for part in domain.domains))
+        parts = st.tuples(*(_points(part, batch, dtype) for part in domain.domains))
         return parts.map(lambda arrays: np.concatenate(arrays, axis=-1))
+    if isinstance(domain, Fractal):
+        return st.integers(0, 2**31 - 1).map(
+            lambda seed: np.asarray(_fractal_points(domain, batch, dtype, seed), float)
+        )
     raise TypeError(f"testing: no strategy for {domain}")
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _fractal_points(domain: Fractal, batch: int, dtype: str, seed: Any) -> Any:
+    return domain.sample(jax.random.key(seed), (batch,), dtype=dtype)
 
 
 def _floats(low: float, high: float) -> st.SearchStrategy[float]:
@@ -232,8 +242,11 @@ def within_claim_when_moved(build: Build, dtype: str) -> None:
 
     def check(drawn: Any) -> None:
         x, (direction, scale) = drawn
-        radius = min(construction.claim.radius, _FAR) * (1 - 2.0**-10)
-        moved = (x + scale * radius * direction).astype(dtype_of(construction, x))
+        kind = dtype_of(construction, x)
+        # Moved points are rounded; where that could take them beyond the radius they stay.
+        rounding = float(jnp.finfo(kind).eps) * float(np.max(np.abs(x), initial=0.0))
+        radius = max(0.0, min(construction.claim.radius, _FAR) * (1 - 2.0**-10) - rounding)
+        moved = (x + scale * radius * direction).astype(kind)
         over = excess(construction, x, moved)
         assert over <= 0, f"{construction.name}: exceeds its claim by {over:.3g} at {moved}"
 

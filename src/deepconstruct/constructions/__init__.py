@@ -6,6 +6,7 @@ from .boolean import (
     boolean_function as boolean_function,
 )
 from .fourier import fft as fft
+from .fractals import fractal as fractal
 from .parity import parity as parity, parity_bounded_depth as parity_bounded_depth, parity_shallow as parity_shallow
 from .polynomials import (
     gaussian_classifier as gaussian_classifier,
@@ -25,6 +26,7 @@ __all__ = [
     "boolean_function",
     "fft",
     "flat_product",
+    "fractal",
     "gaussian_classifier",
     "hamiltonian_classifier",
     "multiplication_gate",

@@ -6,6 +6,7 @@ extended precision where the array is), on a JAX array in JAX.
 
 from .base import AbstractTarget as AbstractTarget, Target as Target
 from .fourier import DFT as DFT
+from .fractal import Fractal as Fractal
 from .functions import (
     BooleanClassifier as BooleanClassifier,
     BooleanFunction as BooleanFunction,
@@ -30,6 +31,7 @@ __all__ = [
     "BooleanFunction",
     "Composed",
     "FanOut",
+    "Fractal",
     "GaussianClassifier",
     "HamiltonianClassifier",
     "Iterated",

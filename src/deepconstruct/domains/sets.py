@@ -1,4 +1,4 @@
-"""Domains: the sets on which claims hold. Frozen values, equal by content."""
+"""Finite sets, boxes, spaces, and products of them."""
 
 import abc
 import dataclasses
@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Inexact, PRNGKeyArray
 
-from ._checks import check_choice, check_size
-from ._static import StaticArray
+from .._checks import check_choice, check_size
+from .._static import StaticArray
 
 # Finite domains up to this size are walked through where no rule decides.
 _SMALL = 2**16

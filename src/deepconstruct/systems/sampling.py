@@ -1,0 +1,113 @@
+"""Random points of a fractal, and points that leave it at a given level."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Inexact, Int, PRNGKeyArray
+
+from .tracking import nearest
+
+Maps = tuple[np.ndarray, np.ndarray]
+
+
+def choose_maps(key: PRNGKeyArray, weights: np.ndarray, shape: tuple[int, ...]) -> Int[Array, "*shape"]:
+    """Numbers of maps, drawn with probabilities proportional to `weights`."""
+    if np.all(weights == weights[0]):
+        return jax.random.randint(key, shape, 0, len(weights))
+    shares = jnp.asarray(np.cumsum(weights)[:-1] / np.sum(weights))
+    return jnp.sum(jax.random.uniform(key, shape)[..., None] >= shares, axis=-1)
+
+
+def points_leaving(
+    key: PRNGKeyArray,
+    maps: Maps,
+    inverses: Maps,
+    stops: Int[Array, " num"],
+    level: int,
+    *,
+    weights: np.ndarray,
+    inner: float = 0.0,
+    outer: float = 0.0,
+    ends: np.ndarray | None = None,
+    dtype: Any,
+) -> Inexact[Array, "num d"]:
+    """Points that are in `K_(j-1)` and not in `K_j` for `j` in `stops`, or in `K_level` where `j > level`.
+
+    A word of maps is drawn, and a point of its cell, uniform among those that fit; what doesn't
+    fit is drawn again.
+
+    Args:
+        key: a PRNG key.
+        maps: matrices and offsets of the system.
+        inverses: those of the inverse maps.
+        stops: the level at which each point leaves, from 1.
+        level: the last level.
+        weights: of the maps.
+        inner: how far points keep from the faces of every cell that they are in, in cell coordinates.
+        outer: how far they keep from the cells of the level at which they leave.
+        ends: where given, the words of points that stay end in one of these points of all levels.
+        dtype: of the points.
+    """
+    shape = (len(stops), maps[0].shape[1])
+    coefficients = jnp.asarray(maps[0], dtype), jnp.asarray(maps[1], dtype)
+
+    def attempt(key: PRNGKeyArray) -> tuple[Array, Array]:
+        word_key, point_key, end_key = jax.random.split(key, 3)
+        words = choose_maps(word_key, weights, (level, shape[0]))
+        w = jax.random.uniform(point_key, shape, dtype, -1, 1)
+        excess, _ = nearest(jnp, inverses, [w[:, axis] for axis in range(shape[1])])
+        fits = (stops > level) | ((excess >= outer) if outer > 0 else (excess > 0))
+        if ends is not None:
+            chosen = jnp.asarray(ends, dtype)[jax.random.randint(end_key, shape[:1], 0, len(ends))]
+            w = jnp.where((stops > level)[:, None], chosen, w)
+        lengths = jnp.minimum(stops - 1, level)
+        return _into_cells(coefficients, words, w, fits, lengths, inner)
+
+    def again(state: tuple[PRNGKeyArray, Array, Array]) -> tuple[PRNGKeyArray, Array, Array]:
+        key, kept, fits = state
+        key, used = jax.random.split(key)
+        found, right = attempt(used)
+        return key, jnp.where(fits[:, None], kept, found), fits | right
+
+    begin = key, jnp.zeros(shape, dtype), jnp.zeros(shape[0], bool)
+    return jax.lax.while_loop(lambda state: ~jnp.all(state[2]), again, begin)[1]
+
+
+def _into_cells(
+    coefficients: tuple[Array, Array], words: Array, w: Array, fits: Array, lengths: Array, inner: float
+) -> tuple[Array, Array]:
+    """Apply the last `lengths` letters of the words, from the inside out."""
+    matrices, shifts = coefficients
+    level = words.shape[0]
+
+    def step(state: tuple[Array, Array], letter: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
+        (x, fits), (at, maps) = state, letter
+        inside = at <= lengths
+        fits = fits & (~inside | (jnp.max(jnp.abs(x), axis=-1) <= 1 - inner))
+        image = jnp.einsum("nij,nj->ni", matrices[maps], x, precision="highest") + shifts[maps]
+        return (jnp.where(inside[:, None], image, x), fits), None
+
+    return jax.lax.scan(step, (w, fits), (jnp.arange(level, 0, -1), words[::-1]))[0]
+
+
+def sampling_error(maps: Maps, dtype: Any) -> float:
+    """How far drawn points are from the fractal at most, by rounding, in the max norm.
+
+    A map of the word shrinks what the maps inside it were off, and adds the rounding of its own
+    coefficients, products and sums.
+    """
+    u = float(jnp.finfo(dtype).eps) / 2
+    matrices, shifts = np.abs(maps[0]), np.abs(maps[1])
+    stored = np.where(maps[0] != maps[0].astype(dtype).astype(float), u * matrices, 0).sum(axis=2)
+    stored += np.where(maps[1] != maps[1].astype(dtype).astype(float), u * shifts, 0)
+    terms = np.count_nonzero(matrices, axis=2)
+    once = float((stored + u * matrices.sum(axis=2) + u * terms).max())
+    size = matrices.shape[1]
+    stretches = np.linalg.svd(maps[0], compute_uv=False).max()
+    straight = float(matrices.sum(axis=2).max())
+    bounds = [np.sqrt(size) * once / (1 - stretches)]
+    if straight < 1:
+        bounds.append(once / (1 - straight))
+    return float(min(bounds)) * (1 + 2**-20)

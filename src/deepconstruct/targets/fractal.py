@@ -1,0 +1,39 @@
+"""The indicator of a fractal's level."""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from ..systems import IFS
+from .base import AbstractTarget, namespace
+
+
+@dataclasses.dataclass(frozen=True)
+class Fractal(AbstractTarget):
+    """1 on `K_level` of an iterated function system, 0 elsewhere; one output.
+
+    Points are followed into the nearest cell of each level, in the precision of `x`.
+
+    Args:
+        system: the iterated function system.
+        level: its level, at least 1.
+        tolerance: cells are inflated by so much, in units of half their edges (shrunk if it is
+            negative), so that rounding doesn't decide on their faces.
+
+    Example:
+        >>> import deepconstruct as dc, numpy as np
+        >>> dc.targets.Fractal(dc.systems.cantor(), 2)(np.array([[0.0], [0.75]])).tolist()
+        [[0.0], [1.0]]
+    """
+
+    system: IFS
+    level: int
+    tolerance: float = 0.0
+
+    @property
+    def name(self):
+        return f"{self.system.name}({self.level})"
+
+    def __call__(self, x):
+        inside = self.system.contains(x, self.level, tolerance=self.tolerance)
+        return namespace(x).astype(inside[..., None], x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else float)
