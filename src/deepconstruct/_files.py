@@ -194,6 +194,7 @@ class _Decoder:
 
     def __init__(self, path: Any, archive: zipfile.ZipFile, functions: dict[str, Callable]):
         self.path, self.archive, self.functions = path, archive, functions
+        self.in_repeat = False
 
     def decode(self, node: Any) -> Any:
         if not isinstance(node, dict):
@@ -214,7 +215,9 @@ class _Decoder:
         cls = _CLASSES.get(node["class"])
         if cls is None:
             raise ValueError(f"load: {self.path} holds an unknown class {node['class']!r}")
+        outside, self.in_repeat = self.in_repeat, self.in_repeat or cls is Repeat
         fields = {name: self.decode(value) for name, value in node.get("fields", {}).items()}
+        self.in_repeat = outside
         expected = {field.name for field in dataclasses.fields(cls)}
         if set(fields) != expected:
             raise ValueError(f"load: {self.path}: {node['class']} needs the fields {sorted(expected)}")
@@ -222,6 +225,8 @@ class _Decoder:
         value = object.__new__(cls)
         for name, field in fields.items():
             object.__setattr__(value, name, field)
+        if cls is Layer and outside:
+            return value  # its leaves are stacked: the block is checked as a whole
         for check in ("__check_init__", "__post_init__"):
             if hasattr(value, check):
                 getattr(value, check)()

@@ -126,6 +126,11 @@ class Repeat(eqx.Module):
         _check_chain("Repeat", self.layers)
         if self.in_size != self.out_size:
             raise ValueError(f"Repeat: the block must keep its size; got {self.in_size} to {self.out_size}")
+        for leaf in jax.tree.leaves(self.layers):
+            if jnp.shape(leaf)[:1] != (self.times,):
+                raise ValueError(
+                    f"Repeat: every leaf must be stacked, with a leading axis of {self.times}; got shape {jnp.shape(leaf)}"
+                )
 
     @property
     def in_size(self) -> int:
