@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from . import activations, domains, linear, losses, systems, targets
 from ._analysis.cost import Cost, cost
+from ._analysis.regions import LinearRegions, linear_regions
 from ._certify import Certificate, certify
 from ._densify import astype, densify, sparsity_pattern
 from ._files import load, save
@@ -17,7 +18,7 @@ from .systems import IFS
 from .targets import Target
 
 if TYPE_CHECKING:
-    from . import bounds, catalog, experiments, plot, testing
+    from . import bounds, catalog, data, experiments, plot, testing
     from .constructions import (
         bit_product,
         boolean_classifier,
@@ -48,6 +49,7 @@ __all__ = [
     "Fit",
     "Label",
     "Layer",
+    "LinearRegions",
     "Network",
     "Repeat",
     "Target",
@@ -61,6 +63,7 @@ __all__ = [
     "certify",
     "claim",
     "cost",
+    "data",
     "densify",
     "domains",
     "experiments",
@@ -73,6 +76,7 @@ __all__ = [
     "hamiltonian_classifier",
     "layer_outputs",
     "linear",
+    "linear_regions",
     "load",
     "losses",
     "multiplication_gate",
@@ -98,7 +102,7 @@ __all__ = [
 
 
 # Loaded on first use, so that a plain import stays quick; two need extras (matplotlib, hypothesis).
-_MODULES = ("bounds", "catalog", "experiments", "plot", "testing")
+_MODULES = ("bounds", "catalog", "data", "experiments", "plot", "testing")
 
 
 def __getattr__(name: str):

@@ -127,10 +127,9 @@ class Repeat(eqx.Module):
         if self.in_size != self.out_size:
             raise ValueError(f"Repeat: the block must keep its size; got {self.in_size} to {self.out_size}")
         for leaf in jax.tree.leaves(self.layers):
-            if jnp.shape(leaf)[:1] != (self.times,):
-                raise ValueError(
-                    f"Repeat: every leaf must be stacked, with a leading axis of {self.times}; got shape {jnp.shape(leaf)}"
-                )
+            shape = jnp.shape(leaf)
+            if shape[:1] != (self.times,):
+                raise ValueError(f"Repeat: every leaf must be stacked {self.times} times; got one of shape {shape}")
 
     @property
     def in_size(self) -> int:

@@ -100,9 +100,8 @@ class Fractal(AbstractDomain):
         # They lie in all levels, and so do their images under any word.
         found = [point for point in exact_fixed_points(self.system.linear, self.system.offsets) if _holds(point, dtype)]
         if not found:
-            raise ValueError(
-                f"{self}: its points can't be drawn in {np.dtype(dtype).name}, which resolves cells up to level {finest}"
-            )
+            name = np.dtype(dtype).name
+            raise ValueError(f"{self}: its points can't be drawn in {name}, which resolves cells up to level {finest}")
         return np.array(found, float)
 
     def slice(self, start, stop):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -37,7 +38,7 @@ class IFS:
     Example:
         >>> import deepconstruct as dc
         >>> thirds = dc.IFS([[[1 / 3]], [[1 / 3]]], [[-2 / 3], [2 / 3]])
-        >>> thirds.contains([[-1.0], [0.0], [0.75]], 2).tolist()
+        >>> thirds.contains([[-1.0], [0.0], [0.5]], 2).tolist()
         [True, False, True]
     """
 
@@ -181,8 +182,8 @@ class IFS:
         Example:
             >>> import deepconstruct as dc
             >>> from fractions import Fraction
-            >>> dc.systems.cantor().exact_depth([[Fraction(3, 4)], [0.75]], 40).tolist()
-            [40, 40]
+            >>> dc.systems.cantor().exact_depth([[Fraction(1, 2)], [0.5], [0.75]], 20).tolist()
+            [20, 20, 1]
         """
         level = check_size("IFS", "level", level, minimum=0)
         inverses = exact_inverses(self.linear, self.offsets)
@@ -224,6 +225,25 @@ class IFS:
         """The weights of the maps under a measure."""
         check_choice("IFS", "measure", measure, MEASURES)
         return self.volumes if measure == "uniform" else np.ones(self.num_maps)
+
+    @property
+    def is_foldable(self) -> bool:
+        """Whether the maps are the thirds of the cube without the center, in any order, up to rounding."""
+        size = self.size
+        if size > 5 or self.num_maps != 3**size - 1:
+            return False
+        places = [place for place in itertools.product((-2 / 3, 0.0, 2 / 3), repeat=size) if any(place)]
+        ours = self.offsets.array[np.lexsort(np.round(self.offsets.array, 9).T)]
+        offsets = np.array(places)[np.lexsort(np.round(places, 9).T)]
+        apart = max(np.abs(ours - offsets).max(), np.abs(self.linear.array - np.eye(size) / 3).max())
+        return bool(apart <= 2.0**-50)
+
+    @property
+    def usual_margins(self) -> tuple[float, float]:
+        """How far points usually keep from the faces of their cells, and from the cells that they leave."""
+        if self.gap > 0:
+            return 0.0, 2.0 ** math.floor(math.log2(min(2.0**-4, self.gap)))
+        return (0.0, 2.0**-4) if self.is_foldable else (2.0**-6, 0.0)
 
     @property
     def maps(self) -> tuple[np.ndarray, np.ndarray]:

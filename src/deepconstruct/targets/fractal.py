@@ -22,7 +22,7 @@ class Fractal(AbstractTarget):
 
     Example:
         >>> import deepconstruct as dc, numpy as np
-        >>> dc.targets.Fractal(dc.systems.cantor(), 2)(np.array([[0.0], [0.75]])).tolist()
+        >>> dc.targets.Fractal(dc.systems.cantor(), 2)(np.array([[0.0], [0.5]])).tolist()
         [[0.0], [1.0]]
     """
 

@@ -21,7 +21,6 @@ import numpy as np
 from ...activations import ReLU
 from ...linear import Sparse
 from ...network import Label, Layer, Network, Repeat
-from ...systems import IFS, sierpinski_carpet
 from .limits import Limits
 
 # T(x) + 2 as a sum of relu(3 x + shift).
@@ -29,19 +28,6 @@ _SHIFTS, _HEIGHTS = (4.0, 1.0, -1.0, -4.0), (1.0, -2.0, 2.0, -1.0)
 
 # Points in the cube end at |z| <= 1, lost ones at 2 or more.
 _EDGE, _SLOPE = 1.5, 4.0
-
-
-def is_foldable(system: IFS) -> bool:
-    """Whether the maps are all thirds of the cube but the center, in any order, up to rounding."""
-    if system.size > 5 or system.num_maps != 3**system.size - 1:
-        return False
-    carpet = sierpinski_carpet(system.size)
-    order, wanted = (np.lexsort(np.round(maps.offsets.array, 9).T) for maps in (system, carpet))
-    pairs = (
-        (system.offsets.array[order], carpet.offsets.array[wanted]),
-        (system.linear.array, carpet.linear.array),
-    )
-    return all(bool(np.all(np.abs(ours - theirs) <= 2.0**-50)) for ours, theirs in pairs)
 
 
 def fold_network(size: int, level: int, limits: Limits, dtype: Any) -> Network:

@@ -14,7 +14,7 @@ from ...systems import IFS
 from ...systems.sampling import sampling_error
 from ...targets import Fractal as Indicator
 from .branches import branch_network
-from .fold import fold_network, is_foldable
+from .fold import fold_network
 from .limits import Limits
 from .rounding import Drift, branch_drifts, fold_drifts, is_exact_at_any_level
 
@@ -103,7 +103,7 @@ def fractal(
 
 
 def _method(system: IFS, method: str | None) -> str:
-    foldable = is_foldable(system)
+    foldable = system.is_foldable
     if method is None:
         return "fold" if foldable and system.gap == 0 else "branches"
     check_choice("fractal", "method", method, METHODS)
@@ -171,9 +171,8 @@ class _Plan:
         return 0.0 if exact and level <= _DEEPEST else None
 
     def default_margin(self, level: int, dtype: Any) -> float:
-        largest = self.largest_margin()
         if not self.touches:
-            return min(_MARGIN, 2.0 ** np.floor(np.log2(largest)))
+            return self.system.usual_margins[1]
         fitting = _MARGIN
         while fitting > _LEAST:
             drift = self.drift(level, fitting / 2, dtype)

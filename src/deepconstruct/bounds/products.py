@@ -1,4 +1,4 @@
-"""Lower bounds that come with their conditions, and certificates that a machine can check."""
+"""How many units one hidden layer needs to multiply, with conditions and a certificate."""
 
 import dataclasses
 import math
@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ._arithmetic.taylor import coefficients
-from ._checks import check_scalar, check_size
-from .activations import AbstractActivation, Identity
-from .construction import as_network
-from .linear import as_matrix
-from .linear.signs import bit_table
-from .network import flat_layers
-
-__all__ = ["Determinant", "FlatProductBound", "determinant", "flat_product"]
+from .._arithmetic.taylor import coefficients
+from .._checks import check_scalar, check_size
+from ..activations import AbstractActivation, Identity
+from ..construction import as_network
+from ..linear import as_matrix
+from ..linear.signs import bit_table
+from ..network import flat_layers
 
 _LARGEST = 10
 # Below this share of the largest derivative up to the same order a derivative counts as 0.
