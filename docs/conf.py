@@ -11,7 +11,11 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 # These pages are the notebooks of the examples, executed anew by every build.
-NOTEBOOKS = {"01_quickstart.ipynb": "quickstart.ipynb", "02_products.ipynb": "products_notebook.ipynb"}
+NOTEBOOKS = {
+    "01_quickstart.ipynb": "quickstart.ipynb",
+    "02_products.ipynb": "products_notebook.ipynb",
+    "03_fractals.ipynb": "fractals_notebook.ipynb",
+}
 for notebook, page in NOTEBOOKS.items():
     shutil.copyfile(HERE.parent / "examples" / notebook, HERE / page)
 

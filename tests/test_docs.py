@@ -23,6 +23,8 @@ MODULES = [
     "activations",
     "domains",
     "targets",
+    "systems",
+    "data",
     "losses",
     "catalog",
     "testing",

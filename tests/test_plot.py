@@ -1,11 +1,17 @@
-"""Pictures show what they say: one mark a unit, one line a synapse."""
+"""Pictures show what they say: one mark a unit, one line a synapse, one patch a cell, one color a decision."""
 
+from fractions import Fraction
+
+import jax
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 
 import deepconstruct as dc
 from deepconstruct.experiments import Basin
+from deepconstruct.plot.networks import _places
+
+CANTOR, DUST = dc.systems.cantor(), dc.systems.cantor_dust()
 
 
 @pytest.mark.parametrize(
@@ -25,7 +31,7 @@ def test_network_has_a_mark_a_unit_and_a_line_a_synapse(construction):
 
 
 def test_the_inputs_of_a_gate_are_drawn_side_by_side():
-    places = dc.plot._places(dc.parity(16).network)
+    places = _places(dc.parity(16).network)
     pairs = places[0].reshape(2, 8)  # input i is paired with input i + 8
     assert np.allclose(np.abs(pairs[0] - pairs[1]), 1 / 16)
 
@@ -50,3 +56,152 @@ def test_spectrum_marks_the_peak(tmp_path):
     figure = dc.plot.spectrum(years, values, power, peak=8.0)
     figure.savefig(tmp_path / "spectrum.png")
     assert any("8.0 years" in text.get_text() for text in figure.axes[1].texts)
+
+
+def patches(figure):
+    """The corners of all polygons of a picture, a list of arrays."""
+    found = [c for c in figure.axes[0].collections if isinstance(c, PolyCollection)]
+    return [np.asarray(path.vertices) for collection in found for path in collection.get_paths()]
+
+
+def pixels(figure):
+    """The colors of a picture of decision regions, by number."""
+    return np.asarray(figure.axes[0].images[0].get_array())
+
+
+@pytest.mark.parametrize("system", [DUST, dc.systems.sierpinski_triangle(), dc.systems.rotated_dust()], ids=str)
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_a_system_in_the_plane_has_a_patch_a_cell_of_its_size(system, level):
+    cells = patches(dc.plot.fractal(system, level))
+    assert len(cells) == system.num_maps**level
+    x, y = np.array([cell[:4] for cell in cells]).T
+    areas = 0.5 * np.abs(np.sum(x * np.roll(y, -1, axis=0) - y * np.roll(x, -1, axis=0), axis=0))
+    assert np.allclose(areas, 4 * system.volumes[0] ** level)
+    assert max(np.abs(x).max(), np.abs(y).max()) <= 1 + 1e-12
+
+
+def test_cells_are_drawn_where_they_are():
+    lower = sorted(tuple(cell.min(axis=0).round(9)) for cell in patches(dc.plot.fractal(DUST, 1)))
+    third = round(1 / 3, 9)
+    assert lower == [(-1, -1), (-1, third), (third, -1), (third, third)]
+
+
+def test_a_system_on_the_line_has_a_row_a_level():
+    bars = patches(dc.plot.fractal(CANTOR, 4))
+    heights = np.array([bar[:, 1].mean() for bar in bars])
+    widths = np.array([np.ptp(bar[:, 0]) for bar in bars])
+    for level in range(5):
+        row = np.abs(heights + level) < 0.35
+        assert row.sum() == 2**level
+        assert np.allclose(widths[row], 2 / 3**level)
+
+
+def excess_at_leaving(x, level):
+    """By how much a point leaves the dust of exact thirds, in rational arithmetic; 0 if it stays."""
+    for _ in range(level):
+        x = [3 * value - (2 if value > 0 else -2) for value in x]
+        if max(map(abs, x)) > 1:
+            return max(map(abs, x)) - 1
+    return 0
+
+
+def test_decision_regions_show_fractal_margin_and_rest():
+    construction = dc.fractal(DUST, 2, margin=0.25)
+    for (row, col), kind in np.ndenumerate(pixels(dc.plot.fractal(construction, resolution=50))):
+        place = [Fraction(2 * index + 1, 50) - 1 for index in (col, row)]
+        excess = excess_at_leaving(place, 2)
+        assert kind == (1 if excess == 0 else 2 if excess < 0.25 else 0), place
+
+
+def test_decision_regions_stand_upright():
+    triangle = dc.fractal(dc.systems.sierpinski_triangle(), 1, margin=0.1)
+    image = dc.plot.fractal(triangle, resolution=16).axes[0].images[0]
+    shown = np.asarray(image.get_array())
+    assert image.origin == "lower"
+    assert (shown[12, 8], shown[12, 1], shown[4, 2], shown[4, 13]) == (1, 0, 1, 1)
+
+
+def test_a_bare_network_has_no_margin_to_show():
+    construction = dc.fractal(dc.systems.sierpinski_triangle(), 2, margin=0.1)
+    shown, bare = (pixels(dc.plot.fractal(what, resolution=40)) for what in (construction, construction.network))
+    assert {0, 1, 2} == set(np.unique(shown))
+    assert set(np.unique(bare)) == {0, 1}
+    assert np.all((shown == bare) | (shown == 2))
+
+
+def test_a_network_on_the_line_is_drawn_as_its_output_with_the_margin_behind():
+    construction = dc.fractal(CANTOR, 2, margin=0.5)
+    axes = dc.plot.fractal(construction, resolution=101).axes[0]
+    places, output = (np.asarray(data) for data in axes.lines[0].get_data())
+    assert np.array_equal(places, np.linspace(-1, 1, 101))
+    assert np.array_equal(output, construction(places[:, None])[:, 0])
+    # Of the point 0.2 in the middle third the margin reaches from 1/3 down to 1/6.
+    inside = [any(patch[:, 0].min() <= x <= patch[:, 0].max() for patch in patches(axes.figure)) for x in (0.2, 0, 0.4)]
+    assert inside == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("shown", "title"),
+    [(dc.fractal(DUST, 2), "cantor_dust(2)"), (dc.fractal(DUST, 2).network, ""), (dc.fractal(CANTOR, 3), "cantor(3)")],
+    ids=["construction", "network", "line"],
+)
+def test_headings_of_fractals(shown, title):
+    assert dc.plot.fractal(shown, resolution=5).axes[0].get_title() == title
+    assert dc.plot.fractal(shown, resolution=5, title="mine").axes[0].get_title() == "mine"
+
+
+@pytest.mark.parametrize(("level", "title"), [(0, "cantor, level 0: 1 cell"), (11, "cantor, level 11: 2,048 cells")])
+def test_heading_counts_cells(level, title):
+    assert dc.plot.fractal(CANTOR, level).axes[0].get_title() == title
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shown": DUST}, "needs a level"),
+        ({"shown": DUST, "level": -1}, "level must be at least 0; got -1"),
+        ({"shown": DUST, "level": 9}, "level 9 has 262144 cells; at most 65536 are drawn"),
+        ({"shown": dc.systems.cantor_dust(3), "level": 1}, "one or two dimensions can be drawn; got 3"),
+        ({"shown": dc.fractal(dc.systems.cantor_dust(3), 1)}, "one or two dimensions can be drawn; got 3"),
+        ({"shown": dc.fractal(DUST, 1), "level": 2}, "drawn at its own level"),
+        ({"shown": dc.fft(2)}, "expected a network with one output; got 2"),
+        ({"shown": dc.parity(2), "resolution": 1}, "resolution must be at least 2; got 1"),
+    ],
+    ids=[
+        "no level",
+        "negative level",
+        "many cells",
+        "system in space",
+        "network in space",
+        "network's level",
+        "outputs",
+        "resolution",
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        dc.plot.fractal(**arguments)
+
+
+def test_truncations_are_drawn_beside_the_curve():
+    distribution = dc.data.FractalDistribution(DUST, 3, [0.5, 0.6, 0.9, 1.0])
+    networks = [dc.fractal(DUST, level) for level in (1, 2)]
+    axes = dc.plot.truncations(distribution, networks, jax.random.key(3), num=500).axes[0]
+    theory, measured = (line.get_data() for line in axes.lines[:2])
+    assert np.array_equal(theory[0], [0, 1, 2, 3])
+    assert np.allclose(theory[1], [0.5, 0.4, 0.1, 0.0])
+    assert np.array_equal(measured[0], [1, 2])
+    x, y = distribution.sample(jax.random.key(3), 500)
+    errors = [float(np.mean((np.asarray(network(x))[:, 0] > 0.5) != (y > 0))) for network in networks]
+    assert np.allclose(measured[1], errors, atol=1e-6)
+    assert "500 points" in str(axes.get_legend_handles_labels()[1])
+
+
+def test_error_bars_are_three_standard_errors():
+    distribution = dc.data.FractalDistribution(CANTOR, 2, dc.data.fine)
+    axes = dc.plot.truncations(distribution, [dc.fractal(CANTOR, 1)], jax.random.key(0), num=400, title="bars").axes[0]
+    (bars,) = (c for c in axes.collections if isinstance(c, LineCollection))
+    (_, low), (_, high) = bars.get_segments()[0]
+    error = (low + high) / 2
+    assert np.isclose((high - low) / 2, 3 * np.sqrt(error * (1 - error) / 400))
+    assert axes.get_title() == "bars"

@@ -308,23 +308,26 @@ def _fractal_entries() -> Iterator[Entry]:
         )
 
     yield entry(
-        "fractal_cantor", "level n of the Cantor set", 5, (2, 5), ("24 n - 18", lambda n: 24 * n - 18), systems.cantor
-    )
+        "fractal_cantor", "level n of the Cantor set", 5, (1, 2, 5), ("24 n - 18", lambda n: 24 * n - 18),
+        systems.cantor,
+    )  # fmt: skip
     yield entry(
-        "fractal_dust", "level n of Cantor dust in the plane", 5, (3,), ("176 n - 188", lambda n: 176 * n - 188),
+        "fractal_dust", "level n of Cantor dust in the plane", 5, (1, 2, 3), ("176 n - 188", lambda n: 176 * n - 188),
         systems.cantor_dust,
     )  # fmt: skip
     yield entry(
-        "fractal_rotated", "level n of dust, its cells turned by 45 degrees", 4, (4,), None, systems.rotated_dust
+        "fractal_rotated", "level n of dust, its cells turned by 45 degrees", 4, (1, 2, 4), None, systems.rotated_dust
     )
     yield entry(
-        "fractal_reflected", "level n of dust in space, cells mirrored", 3, (1,), None,
+        "fractal_reflected", "level n of dust in space, cells mirrored", 3, (1, 2, 3), None,
         lambda: systems.reflected_dust(3),
     )  # fmt: skip
-    yield entry("fractal_triangle", "level n of the Sierpinski triangle", 5, (3,), None, systems.sierpinski_triangle)
     yield entry(
-        "fractal_carpet", "level n of the Sierpinski carpet, folded", 5, (1, 4), ("36 n + 1", lambda n: 36 * n + 1),
-        systems.sierpinski_carpet,
+        "fractal_triangle", "level n of the Sierpinski triangle", 5, (1, 2, 3), None, systems.sierpinski_triangle
+    )
+    yield entry(
+        "fractal_carpet", "level n of the Sierpinski carpet, folded", 5, (1, 2, 4),
+        ("36 n + 1", lambda n: 36 * n + 1), systems.sierpinski_carpet,
     )  # fmt: skip
 
 

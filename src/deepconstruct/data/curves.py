@@ -50,7 +50,7 @@ fine = Curve("fine")
 """All negatives leave at the last level: `P = (1/2, ..., 1/2, 1)`."""
 
 linear = Curve("linear")
-"""As many negatives at every level: `P(j) = 1/2 + j / 2 n`."""
+"""As many negatives at every level: `P(j) = 1/2 + j / (2 n)`."""
 
 
 def power(exponent: float) -> Curve:

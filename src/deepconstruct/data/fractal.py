@@ -32,8 +32,8 @@ class FractalDistribution:
         measure: of the words of maps, `"uniform"` or `"self-similar"`, as in `IFS.sample`.
 
     Raises:
-        ValueError: a curve for another depth, negative margins, an unknown measure, or no points off
-            the images of the cube.
+        ValueError: a curve for another depth, an unknown measure, or margins that are negative, both 0,
+            or kept by no points.
 
     Source: Malach & Shalev-Shwartz, slides; they don't give a margin.
 
@@ -72,12 +72,13 @@ class FractalDistribution:
         self.__post_init__()
 
     def __post_init__(self):
-        self.family(self.level)
         self.system.measure_weights(self.measure)
-        if not self.domain.can_be_left():
+        last = int(np.flatnonzero(np.diff(self.values))[-1]) + 1
+        if last > self.domain.last_left:
+            inner, outer = self.domain.inner, self.domain.outer
             raise ValueError(
-                f"FractalDistribution: no points of the cube lie off the images of {self.system.name} "
-                f"by outer={self.domain.outer:g}; there can't be negatives"
+                f"FractalDistribution: no points leave {self.system.name} at level {self.domain.last_left + 1} "
+                f"with inner={inner:g} and outer={outer:g}; there can't be negatives"
             )
 
     @property

@@ -12,11 +12,15 @@ import numpy as np
 from jaxtyping import Array, Inexact, Int, PRNGKeyArray
 
 from .._checks import check_dtype, check_scalar, check_size
+from .._static import StaticArray
 from ..systems import IFS
 from ..systems.exact import exact_fixed_points
 from ..systems.sampling import points_leaving, sampling_error
 from ..systems.tracking import nearest, track, tracking_slack
 from .sets import AbstractDomain
+
+# So many points are tried, and taken into cells so many times, to see whether any keep the margins.
+_TRIED, _STEPS = 2**14, 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +35,11 @@ class Fractal(AbstractDomain):
     Args:
         system: the iterated function system.
         level: its level, at least 1.
-        inner, outer: the margins, in units of half a cell's edge; one of them above 0.
+        inner, outer: the margins, in units of half a cell's edge; one of them above 0. With `outer = 0`
+            points that leave must lie off the cells by what rounding can tell: those on faces don't.
+
+    Raises:
+        ValueError: margins that are negative, both 0, or such that no points of `K_level` keep them.
     """
 
     system: IFS
@@ -45,6 +53,13 @@ class Fractal(AbstractDomain):
         check_scalar("domains.Fractal", "outer", self.outer)
         if not isinstance(self.system, IFS):
             raise TypeError(f"domains.Fractal: system must be a dc.IFS; got {type(self.system).__name__}")
+        if self.inner == self.outer == 0:
+            raise ValueError("domains.Fractal: one of the margins inner and outer must be above 0")
+        if self.inner > 0 and not can_be_entered(self.system, self.level, self.inner):
+            raise ValueError(
+                f"domains.Fractal: no points of {self.system.name} keep inner={self.inner:g} from the faces of "
+                f"all cells that they are in, up to level {self.level}"
+            )
 
     @property
     def size(self):
@@ -53,11 +68,19 @@ class Fractal(AbstractDomain):
     def _contains(self, x):
         """Membership, with room for the rounding of `x` to its dtype and of the test itself."""
         dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.result_type(float)
-        inverses = self.system.inverses
-        room = np.minimum(tracking_slack(inverses, self.level, dtype), (self.inner + self.outer) / 4)
+        room = self._room(dtype)
         x = x.astype(jnp.promote_types(dtype, jnp.result_type(float)))
-        _, decided = track(inverses, x, self.level, inside=-self.inner, outside=self.outer, slack=room)
+        outside = self.outer or 2 * float(room[-1])
+        _, decided = track(self._maps, x, self.level, inside=-self.inner, outside=outside, slack=room)
         return decided & (jnp.max(jnp.abs(x), axis=-1) <= 1)
+
+    @property
+    def _maps(self) -> tuple[StaticArray, StaticArray]:
+        return self.system.linear, self.system.offsets
+
+    def _room(self, dtype: Any) -> np.ndarray:
+        """For rounding, at every level."""
+        return np.minimum(tracking_slack(self.system.inverses, self.level, dtype), (self.inner + self.outer) / 4)
 
     def sample(self, key, shape=(), *, dtype=None):
         """Draw vectors: about half of them in `K_level`, the others leave at levels drawn uniformly.
@@ -66,10 +89,10 @@ class Fractal(AbstractDomain):
             ValueError: cells too fine for `dtype`, where no points of `K_level` are known that it holds.
         """
         dtype = check_dtype("domains.Fractal", dtype)
-        count, finest = math.prod(shape), self.finest(dtype)
+        count, last = math.prod(shape), min(self.finest(dtype), self.last_left)
         which, when, points = jax.random.split(key, 3)
-        stays = jax.random.bernoulli(which, shape=(count,)) | (not self.can_be_left() or finest == 0)
-        leaves = jax.random.randint(when, (count,), 1, max(finest, 1) + 1)
+        stays = jax.random.bernoulli(which, shape=(count,)) | (last == 0)
+        leaves = jax.random.randint(when, (count,), 1, max(last, 1) + 1)
         drawn = self.draw(points, jnp.where(stays, self.level + 1, leaves), dtype=dtype)
         return drawn.reshape(*shape, self.size)
 
@@ -78,10 +101,12 @@ class Fractal(AbstractDomain):
     ) -> Inexact[Array, "num d"]:
         """Points that leave at the levels `stops`, or lie in `K_level` where those are above `level`."""
         finest = self.finest(dtype)
-        ends = None if finest == self.level else self._fixed_points(dtype, finest)
+        ends = None if finest == self.level else StaticArray(self._fixed_points(dtype, finest))
+        outer = self.outer or 4 * float(self._room(dtype)[-1])
+        weights = StaticArray(self.system.measure_weights(measure))
         return points_leaving(
-            key, self.system.maps, self.system.inverses, jnp.minimum(stops, finest + 1), finest,
-            weights=self.system.measure_weights(measure), inner=self.inner, outer=self.outer, ends=ends, dtype=dtype,
+            key, self._maps, jnp.minimum(stops, finest + 1), finest,
+            weights=weights, inner=self.inner, outer=outer, ends=ends, dtype=np.dtype(dtype),
         )  # fmt: skip
 
     def finest(self, dtype: Any) -> int:
@@ -92,9 +117,10 @@ class Fractal(AbstractDomain):
             level += 1
         return level
 
-    def can_be_left(self) -> bool:
-        """Whether there are points off `K_1` by the margin (else none leave at any level)."""
-        return can_be_left(self.system, self.outer)
+    @property
+    def last_left(self) -> int:
+        """The last level, up to `level`, at which points leave that keep the margins; 0 if none do."""
+        return last_left(self.system, self.level, self.inner, self.outer)
 
     def _fixed_points(self, dtype: Any, finest: int) -> np.ndarray:
         # They lie in all levels, and so do their images under any word.
@@ -122,8 +148,30 @@ def _holds(point: tuple[Fraction, ...], dtype: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def can_be_left(system: IFS, outer: float) -> bool:
-    """Whether some of many points of the cube lie off all images by `outer`."""
-    x = np.random.default_rng(0).uniform(-1, 1, (2**14, system.size))
+def can_be_entered(system: IFS, level: int, inner: float) -> bool:
+    """Whether points of `K_level` keep `inner` from the faces of all cells that they are in."""
+    x = np.random.default_rng(0).uniform(-1, 1, (_TRIED, system.size))
+    return _letters(system, x, level, inner) == level
+
+
+@functools.lru_cache(maxsize=256)
+def last_left(system: IFS, level: int, inner: float, outer: float) -> int:
+    """The last level at which points leave by `outer` that keep `inner` before; 0 if none do."""
+    x = np.random.default_rng(0).uniform(-1, 1, (_TRIED, system.size))
     excess, _ = nearest(np, system.inverses, list(x.T))
-    return bool(np.any(excess >= outer if outer > 0 else excess > 0))
+    x = x[excess >= outer if outer > 0 else excess > 0]
+    return _letters(system, x, level - 1, inner) + 1 if len(x) else 0
+
+
+def _letters(system: IFS, x: np.ndarray, level: int, inner: float) -> int:
+    """How many times, up to `level`, some of the points can be taken into cells without coming near to faces."""
+    generator = np.random.default_rng(0)
+    # What lasts so long lasts for ever; and so do all points if no distance is asked for.
+    for letters in range(min(level, _STEPS) if inner > 0 else 0):
+        x = x[np.abs(x).max(axis=1) <= 1 - inner]
+        if not len(x):
+            return letters
+        # Points that are left stand in for those that dropped out.
+        x, which = x[generator.integers(0, len(x), _TRIED)], generator.integers(0, system.num_maps, _TRIED)
+        x = np.einsum("nij,nj->ni", system.linear.array[which], x) + system.offsets.array[which]
+    return level

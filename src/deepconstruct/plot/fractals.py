@@ -38,7 +38,7 @@ def fractal(
         The figure.
 
     Raises:
-        ValueError: more than two dimensions, more than 2^16 cells, or a system without a level.
+        ValueError: more than two dimensions, more than 2^16 cells, a system without a level, a network with one.
 
     Example:
         >>> import deepconstruct as dc
@@ -56,6 +56,8 @@ def fractal(
         _check_dimension(shown.size)
         heading = _draw_cells(axes, shown, level)
     else:
+        if level is not None:
+            raise ValueError("plot.fractal: a network is drawn at its own level; leave level out")
         resolution = check_size("plot.fractal", "resolution", resolution, minimum=2)
         heading = _draw_decisions(figure, axes, shown, resolution)
     axes.set_title(heading if title is None else title)

@@ -60,9 +60,14 @@ def as_points(x: Any, size: int) -> list[Vector]:
     if values.ndim != 2 or values.shape[1] != size:
         raise ValueError(f"IFS: expected points of shape (count, {size}); got {values.shape}")
     try:
-        return [tuple(Fraction(value) for value in row) for row in values.tolist()]
+        return [tuple(_fraction(value) for value in row) for row in values.tolist()]
     except (TypeError, ValueError, OverflowError):
         raise ValueError("IFS: points must be finite numbers or fractions") from None
+
+
+def _fraction(value: Any) -> Fraction:
+    # `Fraction` itself doesn't take NumPy's shorter floats.
+    return Fraction(*value.as_integer_ratio()) if hasattr(value, "as_integer_ratio") else Fraction(value)
 
 
 def exact_depths(inverses: tuple[tuple[Matrix, Vector], ...], points: list[Vector], level: int) -> list[int]:

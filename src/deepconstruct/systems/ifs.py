@@ -158,7 +158,7 @@ class IFS:
         level = check_size("IFS", "level", level, minimum=0)
         tolerance = check_scalar("IFS", "tolerance", tolerance, minimum=-1.0)
         x = self._points(x)
-        depth, _ = track(self.inverses, x, level, inside=tolerance, outside=tolerance)
+        depth, _ = track((self.linear, self.offsets), x, level, inside=tolerance, outside=tolerance)
         xp = np if isinstance(x, np.ndarray) else jnp
         return xp.where(xp.max(xp.abs(x), axis=-1) <= 1 + max(tolerance, 0), depth, -1)
 
@@ -216,10 +216,10 @@ class IFS:
         check_key("IFS", key)
         level = check_size("IFS", "level", level, minimum=0)
         num = check_size("IFS", "num", num, minimum=0)
-        weights = self.measure_weights(measure)
+        weights = StaticArray(self.measure_weights(measure))
         resolved = check_dtype("IFS", dtype)
         stops = jnp.full(num, level + 1)
-        return points_leaving(key, self.maps, self.inverses, stops, level, weights=weights, dtype=resolved)
+        return points_leaving(key, (self.linear, self.offsets), stops, level, weights=weights, dtype=resolved)
 
     def measure_weights(self, measure: str) -> np.ndarray:
         """The weights of the maps under a measure."""
@@ -260,6 +260,8 @@ class IFS:
             x = jnp.asarray(x)
         if x.ndim == 0 or x.shape[-1] != self.size:
             raise ValueError(f"IFS: expected points of {self.size} coordinates; got shape {x.shape}")
+        if jnp.iscomplexobj(x):
+            raise TypeError(f"IFS: points must be real; got {x.dtype}")
         if not jnp.issubdtype(x.dtype, np.floating) and x.dtype != np.longdouble:
             return x.astype(float if isinstance(x, np.ndarray) else jnp.result_type(float))
         return x

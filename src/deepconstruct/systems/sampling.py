@@ -1,5 +1,6 @@
 """Random points of a fractal, and points that leave it at a given level."""
 
+import functools
 from typing import Any
 
 import jax
@@ -7,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact, Int, PRNGKeyArray
 
-from .tracking import nearest
+from .._static import StaticArray
+from .tracking import nearest, wide_inverses
 
 Maps = tuple[np.ndarray, np.ndarray]
 
@@ -20,17 +22,17 @@ def choose_maps(key: PRNGKeyArray, weights: np.ndarray, shape: tuple[int, ...]) 
     return jnp.sum(jax.random.uniform(key, shape)[..., None] >= shares, axis=-1)
 
 
+@functools.partial(jax.jit, static_argnames=("maps", "level", "weights", "inner", "outer", "ends", "dtype"))
 def points_leaving(
     key: PRNGKeyArray,
-    maps: Maps,
-    inverses: Maps,
+    maps: tuple[StaticArray, StaticArray],
     stops: Int[Array, " num"],
     level: int,
     *,
-    weights: np.ndarray,
+    weights: StaticArray,
     inner: float = 0.0,
     outer: float = 0.0,
-    ends: np.ndarray | None = None,
+    ends: StaticArray | None = None,
     dtype: Any,
 ) -> Inexact[Array, "num d"]:
     """Points that are in `K_(j-1)` and not in `K_j` for `j` in `stops`, or in `K_level` where `j > level`.
@@ -41,7 +43,6 @@ def points_leaving(
     Args:
         key: a PRNG key.
         maps: matrices and offsets of the system.
-        inverses: those of the inverse maps.
         stops: the level at which each point leaves, from 1.
         level: the last level.
         weights: of the maps.
@@ -50,17 +51,17 @@ def points_leaving(
         ends: where given, the words of points that stay end in one of these points of all levels.
         dtype: of the points.
     """
-    shape = (len(stops), maps[0].shape[1])
-    coefficients = jnp.asarray(maps[0], dtype), jnp.asarray(maps[1], dtype)
+    shape, inverses = (len(stops), maps[1].array.shape[1]), wide_inverses(*maps)
+    coefficients = jnp.asarray(maps[0].array, dtype), jnp.asarray(maps[1].array, dtype)
 
     def attempt(key: PRNGKeyArray) -> tuple[Array, Array]:
         word_key, point_key, end_key = jax.random.split(key, 3)
-        words = choose_maps(word_key, weights, (level, shape[0]))
+        words = choose_maps(word_key, weights.array, (level, shape[0]))
         w = jax.random.uniform(point_key, shape, dtype, -1, 1)
         excess, _ = nearest(jnp, inverses, [w[:, axis] for axis in range(shape[1])])
         fits = (stops > level) | ((excess >= outer) if outer > 0 else (excess > 0))
         if ends is not None:
-            chosen = jnp.asarray(ends, dtype)[jax.random.randint(end_key, shape[:1], 0, len(ends))]
+            chosen = jnp.asarray(ends.array, dtype)[jax.random.randint(end_key, shape[:1], 0, len(ends.array))]
             w = jnp.where((stops > level)[:, None], chosen, w)
         lengths = jnp.minimum(stops - 1, level)
         return _into_cells(coefficients, words, w, fits, lengths, inner)

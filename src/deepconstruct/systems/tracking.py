@@ -29,7 +29,7 @@ def _wide(value: Fraction) -> np.longdouble:
 
 
 def track(
-    inverses: tuple[np.ndarray, np.ndarray], x: Any, level: int, *, inside: float, outside: float, slack: Any = 0.0
+    maps: tuple[StaticArray, StaticArray], x: Any, level: int, *, inside: float, outside: float, slack: Any = 0.0
 ) -> tuple[Any, Any]:
     """Follow points into the nearest cell of each level.
 
@@ -37,7 +37,7 @@ def track(
     exceeds all cells by at least `outside`; in between it is undecided.
 
     Args:
-        inverses: from `wide_inverses`.
+        maps: matrices and offsets of the system.
         x: shape `(*batch, d)`, a NumPy or JAX array.
         level: how many levels, at least 0.
         inside: the largest excess `max |u| - 1` of points inside.
@@ -47,27 +47,30 @@ def track(
     Returns:
         How many levels each point stays inside, and whether it was decided all the way: `(*batch,)`.
     """
-    coordinates = [x[..., axis] for axis in range(x.shape[-1])]
     slacks = np.broadcast_to(slack, (level,))
-    if not isinstance(x, jax.Array):
-        return _track_in_numpy(inverses, coordinates, slacks, inside, outside)
-    start = coordinates, jnp.zeros(x.shape[:-1], jnp.int32), jnp.ones(x.shape[:-1], bool), jnp.ones(x.shape[:-1], bool)
+    if isinstance(x, jax.Array):
+        return _track_in_jax(maps, x, jnp.asarray(slacks, x.dtype), inside, outside)
+    state, inverses = _start(np, x), wide_inverses(*maps)
+    for room in slacks:
+        state = _step(np, inverses, state, inside + room, outside - room)
+    return state[1], state[3]
+
+
+@functools.partial(jax.jit, static_argnames="maps")
+def _track_in_jax(maps: tuple[StaticArray, StaticArray], x: Any, slacks: Any, inside: Any, outside: Any) -> Any:
+    inverses = wide_inverses(*maps)
 
     def step(state: Any, room: Any) -> tuple[Any, None]:
         return _step(jnp, inverses, state, inside + room, outside - room), None
 
-    _, depth, _, decided = jax.lax.scan(step, start, jnp.asarray(slacks, x.dtype))[0]
+    _, depth, _, decided = jax.lax.scan(step, _start(jnp, x), slacks)[0]
     return depth, decided
 
 
-def _track_in_numpy(
-    inverses: tuple[np.ndarray, np.ndarray], coordinates: list[Any], slacks: Any, inside: float, outside: float
-) -> tuple[Any, Any]:
-    shape = np.shape(coordinates[0])
-    state = coordinates, np.zeros(shape, np.int32), np.ones(shape, bool), np.ones(shape, bool)
-    for room in slacks:
-        state = _step(np, inverses, state, inside + room, outside - room)
-    return state[1], state[3]
+def _start(xp: Any, x: Any) -> tuple[Any, ...]:
+    """Coordinates, depth, whether a point is inside still, and whether that is decided."""
+    shape, coordinates = x.shape[:-1], [x[..., axis] for axis in range(x.shape[-1])]
+    return coordinates, xp.zeros(shape, np.int32), xp.ones(shape, bool), xp.ones(shape, bool)
 
 
 def _step(xp: Any, inverses: tuple[np.ndarray, np.ndarray], state: Any, inside: Any, outside: Any) -> Any:

@@ -40,8 +40,10 @@ def fractal(
     Margins are in cell coordinates, in which the edges of a cell have length 2. Separated cells: the
     output is 1 on all of `K_n` and 0 on points that leave it at any level by `margin`. Touching cells:
     points must also keep `margin` from the faces of the cells that they are in, else they are undecided
-    (on points of `K_n` that is a share of about `d n margin`). Thirds of the cube without the center
-    (`systems.sierpinski_carpet`) are folded continuously: right on all of `K_n`, faces included.
+    (at most a share `margin / 2 sum_(l<n) sum_f (p_f / ratio)^l` of `K_n`, with the share `p_f` of the
+    maps whose cells reach face `f` of the cube: about `d n margin` where `p_f` is near `ratio`). Thirds
+    of the cube without the center (`systems.sierpinski_carpet`) are folded continuously: right on all of
+    `K_n`, faces included.
 
     Args:
         system: the iterated function system.
@@ -192,6 +194,8 @@ class _Plan:
 
     def refusal(self, level: int, margin: float, dtype: np.dtype) -> str:
         """What is carried, and only those ways out that reach the level."""
+        if level > _DEEPEST:
+            return f"fractal: level must be at most {_DEEPEST}; got {level}"
         deepest, system = self.deepest(margin, dtype), self.system.name
         message = (
             f"fractal: {dtype.name} carries {system} to level {deepest} at a margin of {margin:.4g}; got {level}"

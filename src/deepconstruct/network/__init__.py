@@ -1,0 +1,7 @@
+"""Layers, repeated blocks and networks: the weights, and nothing about what they compute."""
+
+from .layer import Label as Label, Layer as Layer
+from .network import Network as Network, describe as describe
+from .queries import block_layers as block_layers, flat_layers as flat_layers, layer_outputs as layer_outputs
+from .repeat import Repeat as Repeat
+from .running import UNITS_HELD as UNITS_HELD, plan as plan

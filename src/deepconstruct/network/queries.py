@@ -1,0 +1,49 @@
+"""What a network is made of, and what its layers give."""
+
+import math
+from typing import Any
+
+from jaxtyping import Array, Inexact
+
+from .layer import Layer
+from .network import Network
+from .repeat import Repeat
+
+
+def layer_outputs(network: Network, x: Any) -> list[Inexact[Array, "*batch width"]]:
+    """The output of every layer, in order; repeated blocks are unrolled.
+
+    Args:
+        network: a network (or a construction's `.network`).
+        x: shape `(*batch, in_size)`.
+
+    Returns:
+        One array `(*batch, width)` a layer; the last is the network's output.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> [h.tolist() for h in dc.layer_outputs(dc.parity(2).network, [1, 1])]
+        [[2.0, 1.0], [0.0]]
+    """
+    network = getattr(network, "network", network)
+    if not isinstance(network, Network):
+        raise TypeError(f"layer_outputs: expected a Network or Construction; got {type(network).__name__}")
+    x, _ = network._prepared(x, -1)
+    batch = x.shape[:-1]
+    h, outputs = x.reshape(math.prod(batch), network.in_size, 1), []
+    for layer in flat_layers(network):
+        h = layer.apply(h)
+        outputs.append(h.reshape(*batch, layer.out_size))
+    return outputs
+
+
+def flat_layers(network: Network) -> tuple[Layer, ...]:
+    """The layers of a network with repeated blocks unrolled."""
+    parts = [part.unrolled() if isinstance(part, Repeat) else (part,) for part in network.layers]
+    return tuple(layer for part in parts for layer in part)
+
+
+def block_layers(network: Network) -> tuple[Layer, ...]:
+    """The layers of a network, those of a repeated block once, with their stacked leaves."""
+    parts = [part.layers if isinstance(part, Repeat) else (part,) for part in network.layers]
+    return tuple(layer for part in parts for layer in part)
