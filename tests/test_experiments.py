@@ -25,12 +25,19 @@ def test_one_run_equals_a_plain_fit():
     basin = parity_basin(**SETTING, steps=7, learning_rate=1e-2, key=key)
     tree = dc.parity(4, activation="sigmoid", fused=False, readout="raw")
     noise_key, data_key, test_key = jax.random.split(key, 3)
-    start = dc.perturb(tree, 0.1, key=jax.random.split(noise_key, 2)[1])
+    start = dc.perturb(tree, 0.1, key=jax.random.fold_in(noise_key, 1))
     loss = dc.losses.sampled(tree.claim, 50)
     trained = dc.fit(start, loss, optax.adam(1e-2), steps=7, key=data_key).network
     x = tree.claim.domain.sample(test_key, (4000,))
     error = float(jnp.mean((trained(x) - tree.claim.target(x)) ** 2))
     assert basin.trained[1, 1] == pytest.approx(error, rel=1e-6)
+
+
+def test_a_store_keeps_what_is_done(tmp_path):
+    options = {**SETTING, "steps": 3, "store": tmp_path, "key": jax.random.key(0)}
+    first = parity_basin(**options)
+    assert [path.name for path in tmp_path.iterdir()] == ["parity-structured-n4-3x50-0.0001-layer-v1"]
+    assert np.array_equal(parity_basin(**options).trained, first.trained)
 
 
 @pytest.mark.parametrize("kind", ["dense", "structured"])
@@ -54,5 +61,5 @@ def test_a_diverged_run_counts_as_lost():
 
 
 def test_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="kind must be 'dense' or 'structured'; got 'sparse'"):
+    with pytest.raises(ValueError, match="kind must be one of 'dense', 'structured'; got 'sparse'"):
         parity_basin(4, kind="sparse", key=jax.random.key(0))

@@ -14,7 +14,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Lowest first: a module imports only from rows above its own, or from its own package.
 ROWS = [
-    {"_checks", "_static", "_roots", "_progress"},
+    {"_atomic", "_checks", "_static", "_roots", "_progress"},
     {"activations", "linear"},
     {"_bias"},
     {"network"},
@@ -24,8 +24,20 @@ ROWS = [
     {"_arithmetic"},
     {"_joining", "_claims"},
     {"combine"},
-    {"constructions", "_densify", "_perturb", "_analysis", "_certify", "losses", "bounds", "data", "rewrite"},
-    {"_fit", "_files", "_sweep"},
+    {
+        "constructions",
+        "_checkpoint",
+        "_densify",
+        "_perturb",
+        "_sparsify",
+        "_analysis",
+        "_certify",
+        "losses",
+        "bounds",
+        "data",
+        "rewrite",
+    },
+    {"_fit", "_files", "_sparsification", "_sweep"},
     {"catalog", "testing", "experiments"},
     {"plot", "export"},
     {"_tour"},

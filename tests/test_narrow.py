@@ -26,6 +26,11 @@ def sparse(out_size, in_size, dtype, stacked=()):
     return jax.tree.map(lambda _: values, one)
 
 
+def full(out_size, in_size):
+    rows, cols = np.indices((out_size, in_size)).reshape(2, -1)
+    return Sparse(rows, cols, jnp.ones(len(rows)), (out_size, in_size))
+
+
 def bias(size, dtype, stacked=()):
     return jnp.asarray(RNG.normal(size=(*stacked, size)), dtype)
 
@@ -120,8 +125,8 @@ def test_mapped_over_networks_and_compiled():
         (Layer(Dense(jnp.ones((2, 3)))),),
         (Layer(Sparse([0], [0], jnp.ones(1, complex), (1, 3))),),
         (Layer(Sparse([0, 1], [0, 1], jnp.ones(2), (2, 3)), None, dc.activations.Softmax()),),
-        (Layer(Sparse(*np.nonzero(np.ones((100, 3))), jnp.ones(300), (100, 3))),),
-        tuple(Layer(Sparse(*np.nonzero(np.ones((15, 15))), jnp.ones(225), (15, 15))) for _ in range(5)),
+        (Layer(full(100, 3)),),
+        tuple(Layer(full(15, 15)) for _ in range(5)),
     ],
     ids=["dense", "complex", "softmax", "wide", "long"],
 )

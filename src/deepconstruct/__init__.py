@@ -4,13 +4,19 @@ import importlib as _importlib
 from typing import TYPE_CHECKING
 
 from . import activations, domains, linear, losses, systems, targets
+from ._analysis.basin import BasinEstimate, basin
 from ._analysis.cost import Cost, cost
+from ._analysis.critical import CriticalNoise, critical_noise
+from ._analysis.distance import WeightDistance, function_distance, weight_distance
 from ._analysis.regions import LinearRegions, linear_regions
 from ._certify import Certificate, certify
 from ._densify import astype, densify, sparsity_pattern
 from ._files import load, save
 from ._fit import Fit, fit
 from ._perturb import perturb, reinitialize
+from ._sparsification import SparsificationCurve, sparsification_curve
+from ._sparsify import sparsify
+from ._sweep import Sweep, sweep
 from .combine import fan_out, parallel, realify, repeat, series
 from .construction import Bound, Claim, Construction, claim
 from .network import Label, Layer, Network, Repeat, layer_outputs
@@ -41,20 +47,26 @@ __version__ = "0.1.0"
 
 __all__ = [
     "IFS",
+    "BasinEstimate",
     "Bound",
     "Certificate",
     "Claim",
     "Construction",
     "Cost",
+    "CriticalNoise",
     "Fit",
     "Label",
     "Layer",
     "LinearRegions",
     "Network",
     "Repeat",
+    "SparsificationCurve",
+    "Sweep",
     "Target",
+    "WeightDistance",
     "activations",
     "astype",
+    "basin",
     "bit_product",
     "boolean_classifier",
     "boolean_function",
@@ -63,6 +75,7 @@ __all__ = [
     "certify",
     "claim",
     "cost",
+    "critical_noise",
     "data",
     "densify",
     "domains",
@@ -72,6 +85,7 @@ __all__ = [
     "fit",
     "flat_product",
     "fractal",
+    "function_distance",
     "gaussian_classifier",
     "hamiltonian_classifier",
     "layer_outputs",
@@ -94,10 +108,14 @@ __all__ = [
     "repeat",
     "save",
     "series",
+    "sparsification_curve",
+    "sparsify",
     "sparsity_pattern",
+    "sweep",
     "systems",
     "targets",
     "testing",
+    "weight_distance",
 ]
 
 

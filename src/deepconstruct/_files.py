@@ -11,7 +11,6 @@ import io
 import json
 import math
 import os
-import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import _bias, activations, domains, linear, targets
+from ._atomic import write_atomically
 from ._checks import check_available
 from ._static import StaticArray
 from .activations import AbstractActivation
@@ -79,19 +79,16 @@ def save(path: str | os.PathLike, value: Network | Construction) -> None:
     members: dict[str, np.ndarray] = {}
     tree = _encode(value, members)
     text = json.dumps({"format": _FORMAT, "version": _VERSION, "tree": tree}, allow_nan=False)
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with zipfile.ZipFile(temporary, "x") as archive:
+
+    def write(file: IO[bytes]) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
             archive.writestr(_MEMBER, text)
             for name, array in members.items():
                 buffer = io.BytesIO()
                 np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
                 archive.writestr(name, buffer.getvalue())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+
+    write_atomically(Path(path), write)
 
 
 def load(

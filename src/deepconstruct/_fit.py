@@ -1,5 +1,6 @@
 """Training: one pure scan, with any Optax optimizer."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ._checkpoint import Checkpoint
 from ._checks import check_key, check_size
 from ._progress import progress_bar
 from .construction import Construction, as_network
@@ -43,29 +45,38 @@ def fit(
     optimizer: optax.GradientTransformation,
     *,
     steps: int,
+    store: str | os.PathLike | None = None,
+    every: int | None = None,
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Fit:
     """Train the free weights of a network.
 
-    Without a progress bar this is one pure `lax.scan`: it can be jitted and vmapped over networks,
-    keys, and the arrays in losses. Step `t` uses the key `fold_in(key, t)`, so a progress bar
+    Without a progress bar and a store this is one pure `lax.scan`: it can be jitted and vmapped over
+    networks, keys, and the arrays in losses. Step `t` uses the key `fold_in(key, t)`, so a progress bar
     changes nothing in the result. Gradients of complex weights are conjugated, as descent needs.
+
+    With a store, the state is written every `every` steps, and the same call after a kill goes on from
+    there: the result is the same, bit for bit.
 
     Args:
         network: where to start; a construction's claim is lost.
         loss: called as `loss(network, key)`; see `deepconstruct.losses`.
         optimizer: any Optax gradient transformation.
         steps: how many, at least 1.
+        store: a file for checkpoints. It holds the last one, and belongs to one run: other weights, losses,
+            keys or numbers of steps are refused. What an optimizer hides in its functions, such as a
+            learning rate, can't be seen.
+        every: steps from one checkpoint to the next; a hundredth of `steps` by default.
         progress: whether to show a progress bar, for which the run is cut into at most 100 calls of
-            one compiled chunk. Not under jit or vmap.
+            one compiled chunk. Not under jit or vmap, nor is a store.
         key: a PRNG key.
 
     Returns:
         A `Fit` with the trained network and the loss before each step.
 
     Raises:
-        ValueError: `steps` below 1.
+        ValueError: `steps` or `every` below 1, `every` without a store, a store of another run.
         TypeError: something else than a network, a loss or an optimizer.
 
     Example:
@@ -82,18 +93,26 @@ def fit(
         raise TypeError(f"fit: optimizer must be an Optax one, such as optax.adam(1e-3); got {optimizer!r}")
     if not callable(loss):
         raise TypeError(f"fit: loss must be called as loss(network, key), as those of dc.losses are; got {loss!r}")
+    if every is not None and store is None:
+        raise ValueError("fit: every is the interval of checkpoints; pass a store for them")
     state = start(as_network("fit", network), optimizer)
-    chunk = -(-steps // _CHUNKS) if progress else steps
-    stop = None if steps % chunk == 0 else steps
-    losses = []
-    with progress_bar(total=steps, shown=progress, unit="step") as bar:
-        for done in range(0, steps, chunk):
+    if store is None and not progress:
+        state, losses = advance(state, loss, optimizer, key, length=steps)
+        return Fit(state.network, losses)
+    chunk = -(-steps // _CHUNKS) if every is None else min(check_size("fit", "every", every), steps)
+    checkpoint = None if store is None else Checkpoint(store, (state, loss, key, steps, chunk))
+    state, parts = (state, []) if checkpoint is None else checkpoint.read(state)
+    first, stop = sum(len(part) for part in parts), None if steps % chunk == 0 else steps
+    with progress_bar(total=steps, initial=first, shown=progress, unit="step") as bar:
+        for done in range(first, steps, chunk):
             state, values = advance(state, loss, optimizer, key, length=chunk, stop=stop)
-            losses.append(values)
+            parts.append(values[: steps - done])
+            if checkpoint is not None:
+                checkpoint.write(state, parts)
             if progress:
-                bar.set_postfix(loss=f"{float(values[min(chunk, steps - done) - 1]):.2e}", refresh=False)
-                bar.update(min(chunk, steps - done))
-    return Fit(state.network, jnp.concatenate(losses)[:steps])
+                bar.set_postfix(loss=f"{float(parts[-1][-1]):.2e}", refresh=False)
+                bar.update(len(parts[-1]))
+    return Fit(state.network, jnp.concatenate(parts))
 
 
 def start(network: Network, optimizer: optax.GradientTransformation) -> State:

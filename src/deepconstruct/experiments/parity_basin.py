@@ -1,9 +1,8 @@
 """The basin of attraction of the parity tree: perturb it, train it, and see whether it comes home."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,18 +10,18 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_choice
 from .._densify import densify
-from .._fit import advance, start
+from .._fit import fit
 from .._perturb import perturb
-from .._progress import progress_bar
-from ..construction import Construction
+from .._sweep import sweep
 from ..constructions import parity
 from ..losses import sampled
 from ..network import Network
 
 SCALES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 SUCCESS = 0.01
-_CHUNKS = 50
+TEST_INPUTS = 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +58,13 @@ def parity_basin(
     batch_size: int = 1000,
     learning_rate: float = 1e-4,
     fans: str = "layer",
+    store: str | os.PathLike | None = None,
     progress: bool = True,
     key: PRNGKeyArray,
 ) -> Basin:
     """Perturb the unfused sigmoid tree by Glorot noise of several scales and train it with Adam.
 
-    All runs are one vmapped program; at every step they share one minibatch.
+    One `dc.sweep` over scales and seeds, on all devices; at every step all runs share one minibatch.
 
     Args:
         n: the number of bits.
@@ -75,6 +75,7 @@ def parity_basin(
         batch_size: random inputs a step.
         learning_rate: of Adam.
         fans: as in `dc.perturb`.
+        store: a folder from which a killed run goes on, as in `dc.sweep`.
         progress: whether to show a progress bar.
         key: a PRNG key.
 
@@ -87,59 +88,26 @@ def parity_basin(
     Source: Nye & Saxe (2018), Fig. 1 middle and right. Departures: 2,000 steps of the paper's
     100,000, noise on weights only, and layer fans (the paper says neither).
     """
-    if kind not in ("dense", "structured"):
-        raise ValueError(f"parity_basin: kind must be 'dense' or 'structured'; got {kind!r}")
+    check_choice("parity_basin", "kind", kind, ("dense", "structured"))
     tree = parity(n, activation="sigmoid", fused=False, readout="raw")
     network = densify(tree.network) if kind == "dense" else tree.network
     noise_key, data_key, test_key = jax.random.split(key, 3)
-    starts = _starts(network, jnp.asarray(scales), jax.random.split(noise_key, seeds), fans)
-    trained = _train(starts, tree, steps, batch_size, learning_rate, data_key, f"{kind:10}" if progress else None)
-    before, _ = _test(starts, tree, test_key)
-    after, accuracy = _test(trained, tree, test_key)
-    return Basin(n, tuple(scales), kind, before, after, accuracy)
+    loss, optimizer = sampled(tree.claim, batch_size), optax.adam(learning_rate)
+    inputs = tree.claim.domain.sample(test_key, (TEST_INPUTS,))
+    outputs = tree.claim.target(inputs)
 
+    def error(network: Network) -> Array:
+        return jnp.mean((network(inputs) - outputs) ** 2)
 
-def _starts(network: Network, scales: Array, keys: PRNGKeyArray, fans: str) -> Network:
-    """A network with leading axes `(scales, seeds)` on every leaf."""
-    over_seeds = jax.vmap(lambda scale, key: perturb(network, scale, fans=fans, key=key), in_axes=(None, 0))
-    return jax.vmap(over_seeds, in_axes=(0, None))(scales, keys)
+    def run(key: PRNGKeyArray, scale: Array) -> dict[str, Array]:
+        start = perturb(network, scale, fans=fans, key=key)
+        # Not with the key of the run: all of them share the minibatches, which are then drawn once.
+        trained = fit(start, loss, optimizer, steps=steps, key=data_key).network
+        right = jnp.round(trained(inputs)) == outputs
+        return {"untrained": error(start), "trained": error(trained), "accuracy": jnp.mean(right)}
 
-
-def _train(
-    starts: Network,
-    tree: Construction,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    key: PRNGKeyArray,
-    label: str | None,
-) -> Network:
-    optimizer, loss = optax.adam(learning_rate), sampled(tree.claim, batch_size)
-    chunk = -(-steps // _CHUNKS)
-
-    def run(state: Any) -> Any:
-        return advance(state, loss, optimizer, key, length=chunk, stop=None if steps % chunk == 0 else steps)[0]
-
-    states = jax.vmap(jax.vmap(partial(start, optimizer=optimizer)))(starts)
-    run_all = jax.jit(jax.vmap(jax.vmap(run)))
-    with progress_bar(total=steps, unit="step", shown=label is not None, label=label) as bar:
-        for done in range(0, steps, chunk):
-            states = jax.block_until_ready(run_all(states))
-            bar.update(min(chunk, steps - done))
-    return states.network
-
-
-def _test(networks: Network, tree: Construction, key: PRNGKeyArray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean squared error, and share of right roundings, on 4,000 fresh inputs."""
-    x = tree.claim.domain.sample(key, (4000,))
-    wanted = tree.claim.target(x)
-
-    @jax.jit
-    @jax.vmap
-    @jax.vmap
-    def measure(network: Network) -> tuple[Array, Array]:
-        got = network(x)
-        return jnp.mean((got - wanted) ** 2), jnp.mean(jnp.round(got) == wanted)
-
-    error, accuracy = measure(networks)
-    return np.asarray(error), np.asarray(accuracy)
+    grid = {"scale": np.asarray(scales, tree.claim.dtype)}
+    settings = f"{kind}-n{n}-{steps}x{batch_size}-{learning_rate:g}-{fans}"
+    name = f"parity-{settings}" if store is not None else f"{kind:10}"
+    found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=noise_key)
+    return Basin(n, tuple(scales), kind, found["untrained"], found["trained"], found["accuracy"])

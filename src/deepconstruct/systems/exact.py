@@ -60,14 +60,16 @@ def as_points(x: Any, size: int) -> list[Vector]:
     if values.ndim != 2 or values.shape[1] != size:
         raise ValueError(f"IFS: expected points of shape (count, {size}); got {values.shape}")
     try:
-        return [tuple(_fraction(value) for value in row) for row in values.tolist()]
+        return [tuple(as_fraction(value) for value in row) for row in values.tolist()]
     except (TypeError, ValueError, OverflowError):
         raise ValueError("IFS: points must be finite numbers or fractions") from None
 
 
-def _fraction(value: Any) -> Fraction:
-    # `Fraction` itself doesn't take NumPy's shorter floats.
-    return Fraction(*value.as_integer_ratio()) if hasattr(value, "as_integer_ratio") else Fraction(value)
+def as_fraction(value: Any) -> Fraction:
+    """A number as it is, without rounding."""
+    # `Fraction` takes few of NumPy's floats, and would keep its integers, which overflow.
+    value = value.item() if hasattr(value, "item") else value
+    return Fraction(*value.as_integer_ratio()) if isinstance(value, np.floating) else Fraction(value)
 
 
 def exact_depths(inverses: tuple[tuple[Matrix, Vector], ...], points: list[Vector], level: int) -> list[int]:

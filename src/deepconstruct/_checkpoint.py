@@ -1,0 +1,70 @@
+"""Checkpoints of a training run: one file, from which it goes on where it was killed."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ._atomic import pack, unpack, write_atomically
+
+_RUN, _LOSS, _LEAF = "run", "loss", "leaf"
+
+
+class Checkpoint:
+    """The last finished part of one run.
+
+    Args:
+        path: the file.
+        run: everything that decides the result: arrays, numbers and modules, as one pytree.
+    """
+
+    def __init__(self, path: str | os.PathLike, run: Any):
+        self.path, self.run = Path(path), _digest(run)
+
+    def read(self, state: Any) -> tuple[Any, list[Array]]:
+        """The stored state, in the structure of `state`, and the losses so far; else `state` itself."""
+        if not self.path.exists():
+            return state, []
+        try:
+            found = unpack(self.path.read_bytes())
+            run, losses = str(found.pop(_RUN)), found.pop(_LOSS)
+        except (ValueError, KeyError) as error:
+            warnings.warn(f"fit: {self.path} is damaged ({error}); training starts again", stacklevel=3)
+            return state, []
+        if run != self.run:
+            raise ValueError(
+                f"fit: {self.path} is of another run: another network, loss, optimizer, key, number of steps or "
+                "interval; pass another store"
+            )
+        structure = jax.tree.structure(state)
+        leaves = [jnp.asarray(found[f"{_LEAF}{index}"]) for index in range(structure.num_leaves)]
+        return jax.tree.unflatten(structure, leaves), [jnp.asarray(losses)]
+
+    def write(self, state: Any, losses: Sequence[Array]) -> None:
+        """Replace the stored state; a kill leaves the old one or the new one."""
+        leaves = {f"{_LEAF}{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
+        content = pack({_RUN: np.array(self.run), _LOSS: np.concatenate(losses), **leaves})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, lambda file: file.write(content))
+
+
+def _digest(tree: Any) -> str:
+    """A digest of the arrays and numbers of a pytree, of its structure, and of the names of its functions."""
+    leaves, structure = jax.tree.flatten(tree)
+    digest = hashlib.sha256(str(structure).encode())
+    for leaf in leaves:
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        if callable(leaf):
+            digest.update(getattr(leaf, "__qualname__", type(leaf).__qualname__).encode())
+        else:
+            array = np.asarray(leaf)
+            digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()

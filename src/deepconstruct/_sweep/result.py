@@ -1,0 +1,115 @@
+"""What a sweep returned: arrays with named axes."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .._atomic import pack, unpack, write_atomically
+
+_FILE, _AXIS, _VALUE = "sweep.npz", "axis.", "value."
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sweep:
+    """The results of all runs, by name.
+
+    Attributes:
+        axes: the values along every axis, in order; the last is `seed`.
+        values: an array for every array that `run` returned, by its path (`value` for a bare one), with
+            the axes of the sweep first.
+
+    Example:
+        >>> import deepconstruct as dc, jax
+        >>> square = lambda key, x: {"square": x**2, "noise": jax.random.normal(key)}
+        >>> found = dc.sweep(square, {"x": [1.0, 2.0, 3.0]}, seeds=2, key=jax.random.key(0), progress=False)
+        >>> found["square"].tolist()
+        [[1.0, 1.0], [4.0, 4.0], [9.0, 9.0]]
+        >>> found
+        Sweep(x: 3, seed: 2; noise (), square ())
+    """
+
+    axes: Mapping[str, tuple[Any, ...] | np.ndarray]
+    values: Mapping[str, np.ndarray]
+
+    def __post_init__(self):
+        object.__setattr__(self, "axes", MappingProxyType(dict(self.axes)))
+        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of values on every axis."""
+        return tuple(len(values) for values in self.axes.values())
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.values:
+            raise KeyError(f"sweep: no result {name!r}; there are {', '.join(self.values)}")
+        return self.values[name]
+
+    def nan_runs(self) -> int:
+        """The number of runs with a NaN in any result; they are kept."""
+        spoiled = np.zeros(self.shape, bool)
+        for values in self.values.values():
+            if np.issubdtype(values.dtype, np.inexact):
+                spoiled |= np.isnan(values).any(axis=tuple(range(len(self.shape), values.ndim)))
+        return int(spoiled.sum())
+
+    def to_xarray(self) -> Any:
+        """An `xarray.Dataset` with these axes as coordinates; it needs xarray.
+
+        Values that are no numbers or texts become texts. An axis of vectors is numbered, and its
+        values are a variable `<axis>_value`.
+        """
+        try:
+            import xarray  # imported on use: it is optional, and slow to import
+        except ImportError:
+            raise ImportError("sweep: to_xarray needs xarray: pip install 'deepconstruct[sweep]'") from None
+        coordinates, extra = {}, {}
+        for name, values in self.axes.items():
+            labels = _labels(values)
+            if labels.ndim > 1:
+                extra[f"{name}_value"] = ((name, *(f"{name}_{k}" for k in range(1, labels.ndim))), labels)
+                labels = np.arange(len(labels))
+            coordinates[name] = labels
+        first = tuple(self.axes)
+        variables = {
+            name: ((*first, *(f"{name}_{k}" for k in range(values.ndim - len(first)))), values)
+            for name, values in self.values.items()
+        }
+        return xarray.Dataset({**variables, **extra}, coordinates)
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write everything into one folder, which `Sweep.load` reads; it is made if it isn't there."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        axes = {_AXIS + name: _labels(values) for name, values in self.axes.items()}
+        values = {_VALUE + name: array for name, array in self.values.items()}
+        write_atomically(folder / _FILE, lambda file: file.write(pack({**axes, **values})))
+
+    @staticmethod
+    def load(folder: str | os.PathLike) -> "Sweep":
+        """Read what `save` wrote; values of axes that are neither numbers nor texts come back as texts."""
+        found = unpack((Path(folder) / _FILE).read_bytes())
+        return Sweep(
+            *(
+                {name.removeprefix(prefix): array for name, array in found.items() if name.startswith(prefix)}
+                for prefix in (_AXIS, _VALUE)
+            )
+        )
+
+    def __repr__(self) -> str:
+        axes = ", ".join(f"{name}: {len(values)}" for name, values in self.axes.items())
+        values = ", ".join(f"{name} {array.shape[len(self.axes) :]}" for name, array in self.values.items())
+        return f"Sweep({axes}; {values})"
+
+
+def _labels(values: tuple[Any, ...] | np.ndarray) -> np.ndarray:
+    if isinstance(values, np.ndarray):
+        return values
+    if all(isinstance(value, bool | int | float | str) for value in values):
+        return np.asarray(values)
+    return np.asarray([getattr(value, "__qualname__", None) or repr(value) for value in values])
