@@ -13,6 +13,7 @@ from ..construction import Construction, as_network
 from ..linear.composed import factors
 from ..linear.queries import concrete_entries
 from ..network import Layer, Network, flat_layers
+from ..systems.exact import as_fraction
 
 Values = list[Fraction]
 
@@ -74,7 +75,7 @@ def _end(net: Network, name: str, value: Any) -> Values:
     if numbers.shape != (net.in_size,):
         raise ValueError(f"linear_regions: {name} must have {net.in_size} numbers; got shape {numbers.shape}")
     try:
-        return [Fraction(number) for number in numbers.tolist()]
+        return [as_fraction(number) for number in numbers.tolist()]
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"linear_regions: {name} must be finite numbers; got {value!r}") from None
 

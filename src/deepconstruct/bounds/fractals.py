@@ -192,6 +192,6 @@ def gradient(values: Any, *, depth: int, width: int, delta: float) -> GradientBo
 
 def _as_values(owner: str, values: Any) -> np.ndarray:
     curve = np.asarray(values, np.float64)
-    if curve.ndim != 1 or len(curve) < 2 or np.any(np.diff(curve) < 0) or curve[0] != 0.5 or curve[-1] != 1:
+    if curve.ndim != 1 or len(curve) < 2 or not np.all(np.diff(curve) >= 0) or curve[0] != 0.5 or curve[-1] != 1:
         raise ValueError(f"{owner}: values must be P(0) = 1/2, ..., P(n) = 1, not falling; got {values!r}")
     return curve

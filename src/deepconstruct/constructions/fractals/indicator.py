@@ -1,6 +1,7 @@
 """The builder of indicator networks: which network, which margins, and how deep the dtype carries."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -141,15 +142,17 @@ class _Plan:
         return branch_network(self.system, level, self.limits(margin), dtype)
 
     def largest_margin(self) -> float:
-        return 0.5 if self.touches or self.folds else min(self.system.gap, 1.0)
+        # Of touching cells a larger one would leave no point decided, sooner or later.
+        return 0.25 if self.touches else 0.5 if self.folds else min(self.system.gap, 1.0)
 
     def checked_margin(self, margin: Any) -> float:
         margin = check_scalar("fractal", "margin", margin, strict=True)
-        largest = self.largest_margin()
+        largest, system = self.largest_margin(), self.system
         if margin > largest:
-            why = f"the gap between cells is {self.system.gap:.6g}" if largest < 0.5 else "in cell coordinates"
+            separated = not self.touches and not self.folds
+            why = f"the gap between cells is {system.gap:.6g}" if separated else "in cell coordinates"
             raise ValueError(
-                f"fractal: margin must be at most {largest:.6g} for {self.system.name} ({why}); got {margin}"
+                f"fractal: margin must be at most {_rounded_down(largest):g} for {system.name} ({why}); got {margin}"
             )
         return margin
 
@@ -205,10 +208,16 @@ class _Plan:
         ways = []
         largest = self.largest_margin()
         if largest > margin and self.deepest(largest, dtype) >= level:
-            ways.append(f"a larger margin, up to {largest:.4g}")
+            ways.append(f"a larger margin, up to {_rounded_down(largest):g}")
         if dtype.itemsize < 8 and self.radius(level, margin, np.dtype(np.float64)) is not None:
             ways.append("dtype='float64'")
         return message + ("; it takes " + ", or ".join(ways) if ways else "")
+
+
+def _rounded_down(value: float) -> float:
+    """Four digits for a message, of which none promises too much."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 3)
+    return math.floor(value / unit) * unit
 
 
 def _spacing(dtype: Any) -> float:
