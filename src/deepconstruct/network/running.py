@@ -1,7 +1,7 @@
 """How layers are run: some pairs of them as one step."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 from jaxtyping import Array, Inexact
@@ -14,6 +14,7 @@ from ..linear.signs import run_product_gate
 from .layer import Layer
 
 
+@runtime_checkable
 class Step(Protocol):
     """What is run at one go: a layer, a repeated block, or several layers merged."""
 
