@@ -51,13 +51,13 @@ def test_kinds_differ_in_what_is_perturbed(kind):
 def test_success_needs_low_error_and_right_roundings():
     error = np.array([[0.001, 0.001], [0.02, 0.001]])
     accuracy = np.array([[1.0, 0.99], [1.0, 1.0]])
-    basin = Basin(2, (0.1, 0.2), "dense", error, error, accuracy)
+    basin = Basin(2, (0.1, 0.2), "dense", error, error, accuracy, accuracy)
     assert basin.success().tolist() == [0.5, 0.5]
 
 
 def test_a_diverged_run_counts_as_lost():
     error = np.array([[np.nan]])
-    assert Basin(2, (0.1,), "dense", error, error, np.array([[0.0]])).success().tolist() == [0.0]
+    assert Basin(2, (0.1,), "dense", error, error, np.zeros((1, 1)), np.zeros((1, 1))).success().tolist() == [0.0]
 
 
 def test_unknown_kind_is_refused():

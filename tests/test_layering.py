@@ -40,7 +40,7 @@ ROWS = [
     {"_fit", "_files", "_sparsification", "_sweep"},
     {"catalog", "testing", "experiments"},
     {"plot", "export"},
-    {"_tour"},
+    {"_tour", "_reproduce"},
     {"_cli"},
     {"__main__", "__init__"},
 ]

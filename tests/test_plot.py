@@ -44,7 +44,7 @@ def test_too_many_synapses_are_refused():
 
 def test_basin_draws_every_kind_and_survives_lost_runs():
     error = np.array([[1e-3, np.nan], [0.2, 0.3]])
-    basin = Basin(4, (0.1, 1.0), "dense", error, error, np.ones((2, 2)))
+    basin = Basin(4, (0.1, 1.0), "dense", error, error, np.ones((2, 2)), np.ones((2, 2)))
     figure = dc.plot.basin([basin])
     assert len(figure.axes) == 2
     assert "n = 4" in figure.get_suptitle()

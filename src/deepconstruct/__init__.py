@@ -4,19 +4,12 @@ import importlib as _importlib
 from typing import TYPE_CHECKING
 
 from . import activations, domains, linear, losses, systems, targets
-from ._analysis.basin import BasinEstimate, basin
 from ._analysis.cost import Cost, cost
-from ._analysis.critical import CriticalNoise, critical_noise
-from ._analysis.distance import WeightDistance, function_distance, weight_distance
-from ._analysis.regions import LinearRegions, linear_regions
 from ._certify import Certificate, certify
 from ._densify import astype, densify, sparsity_pattern
 from ._files import load, save
 from ._fit import Fit, fit
 from ._perturb import perturb, reinitialize
-from ._sparsification import SparsificationCurve, sparsification_curve
-from ._sparsify import sparsify
-from ._sweep import Sweep, sweep
 from .combine import fan_out, parallel, realify, repeat, series
 from .construction import Bound, Claim, Construction, claim
 from .network import Label, Layer, Network, Repeat, layer_outputs
@@ -25,6 +18,13 @@ from .targets import Target
 
 if TYPE_CHECKING:
     from . import bounds, catalog, data, experiments, plot, testing
+    from ._analysis.basin import BasinEstimate, basin
+    from ._analysis.critical import CriticalNoise, critical_noise
+    from ._analysis.distance import WeightDistance, function_distance, weight_distance
+    from ._analysis.regions import LinearRegions, linear_regions
+    from ._sparsification import SparsificationCurve, sparsification_curve
+    from ._sparsify import sparsify
+    from ._sweep import Sweep, sweep
     from .constructions import (
         bit_product,
         boolean_classifier,
@@ -121,13 +121,23 @@ __all__ = [
 
 # Loaded on first use, so that a plain import stays quick; two need extras (matplotlib, hypothesis).
 _MODULES = ("bounds", "catalog", "data", "experiments", "plot", "testing")
+_HOMES = {
+    "_analysis.basin": ("BasinEstimate", "basin"),
+    "_analysis.critical": ("CriticalNoise", "critical_noise"),
+    "_analysis.distance": ("WeightDistance", "function_distance", "weight_distance"),
+    "_analysis.regions": ("LinearRegions", "linear_regions"),
+    "_sparsification": ("SparsificationCurve", "sparsification_curve"),
+    "_sparsify": ("sparsify",),
+    "_sweep": ("Sweep", "sweep"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str):
     if name in _MODULES:
         return _importlib.import_module(f"{__name__}.{name}")
-    if name in __all__:  # what isn't there yet is a builder
-        value = getattr(_importlib.import_module(f"{__name__}.constructions"), name)
+    if name in __all__:  # what has no other home is a builder
+        value = getattr(_importlib.import_module(f"{__name__}.{_HOME.get(name, 'constructions')}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,15 +1,20 @@
-"""The command line: `deepconstruct tour`, `list` and `certify`."""
+"""The command line: `deepconstruct tour`, `list`, `certify` and `reproduce`."""
 
 import argparse
+import ast
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from . import __version__, catalog
 from ._analysis.cost import cost
 from ._certify import certify
+from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
 
 
@@ -42,6 +47,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--dtype", help="such as float64 or complex128 (default: 32 bits)")
     check.add_argument("--method", default="auto", help="auto, exhaustive, basis or sampling")
     check.set_defaults(run=_certify)
+
+    again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
+    again.add_argument("name", choices=sorted(EXPERIMENTS), help="which: %(choices)s", metavar="NAME")
+    again.add_argument("--full", action="store_true", help="the source's own sizes, for accelerators")
+    again.add_argument("--out", type=Path, help="folder for figure, data and report (default: ./NAME)")
+    again.add_argument(
+        "--set", action="append", default=[], metavar="SETTING=VALUE", help="change a setting, such as seeds=32"
+    )
+    again.set_defaults(run=_reproduce)
     return parser
 
 
@@ -68,3 +82,31 @@ def _certify(options: argparse.Namespace) -> int:
     print(f"claimed: {construction.claim.error}")
     print(certificate)
     return 0 if certificate.holds else 1
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    _use_all_cores()
+    experiment = EXPERIMENTS[options.name]
+    settings = settings_of(experiment, full=options.full, changes=dict(_change(text) for text in options.set))
+    folder = Path(experiment.name) if options.out is None else options.out
+    print(reproduce(experiment, settings, folder))
+    print(f"Written to {folder}: report.md, figure.png and data.json")
+    return 0
+
+
+def _change(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"reproduce: --set takes SETTING=VALUE, such as seeds=32; got {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def _use_all_cores() -> None:
+    """Make every CPU core a device, unless the user has chosen, or JAX has started already."""
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", os.cpu_count())

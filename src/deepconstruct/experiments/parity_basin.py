@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from .._analysis.basin import BasinEstimate, basin
 from .._checks import check_choice
 from .._densify import densify
 from .._fit import fit
@@ -33,7 +34,7 @@ class Basin:
         scales: the noise scales.
         kind: `"dense"` (every entry trained) or `"structured"` (only the solution's synapses).
         untrained, trained: mean squared test error before and after, shape `(scales, seeds)`.
-        accuracy: share of test inputs whose rounded output is right, after training.
+        untrained_accuracy, accuracy: share of test inputs whose rounded output is right, before and after.
     """
 
     n: int
@@ -41,11 +42,24 @@ class Basin:
     kind: str
     untrained: Float[np.ndarray, "scales seeds"]
     trained: Float[np.ndarray, "scales seeds"]
+    untrained_accuracy: Float[np.ndarray, "scales seeds"]
     accuracy: Float[np.ndarray, "scales seeds"]
 
+    def home(self) -> Bool[np.ndarray, "scales seeds"]:
+        """Which runs came home: test error below 0.01 and every rounded output right."""
+        return (self.trained < SUCCESS) & (self.accuracy == 1)
+
+    def untrained_home(self) -> Bool[np.ndarray, "scales seeds"]:
+        """Which runs were at home before any training."""
+        return (self.untrained < SUCCESS) & (self.untrained_accuracy == 1)
+
     def success(self) -> Float[np.ndarray, " scales"]:
-        """The share of seeds that came home: test error below 0.01 and every rounded output right."""
-        return np.mean((self.trained < SUCCESS) & (self.accuracy == 1), axis=1)
+        """The share of seeds that came home."""
+        return np.mean(self.home(), axis=1)
+
+    def estimate(self, *, confidence: float = 0.95) -> BasinEstimate:
+        """Success rates and the critical noise, with intervals: see `dc.basin`."""
+        return basin(self.scales, self.home(), confidence=confidence)
 
 
 def parity_basin(
@@ -96,18 +110,19 @@ def parity_basin(
     inputs = tree.claim.domain.sample(test_key, (TEST_INPUTS,))
     outputs = tree.claim.target(inputs)
 
-    def error(network: Network) -> Array:
-        return jnp.mean((network(inputs) - outputs) ** 2)
+    def measure(network: Network) -> tuple[Array, Array]:
+        found = network(inputs)
+        return jnp.mean((found - outputs) ** 2), jnp.mean(jnp.round(found) == outputs)
 
-    def run(key: PRNGKeyArray, scale: Array) -> dict[str, Array]:
+    def run(key: PRNGKeyArray, scale: Array) -> dict[str, tuple[Array, Array]]:
         start = perturb(network, scale, fans=fans, key=key)
         # Not with the key of the run: all of them share the minibatches, which are then drawn once.
         trained = fit(start, loss, optimizer, steps=steps, key=data_key).network
-        right = jnp.round(trained(inputs)) == outputs
-        return {"untrained": error(start), "trained": error(trained), "accuracy": jnp.mean(right)}
+        return {"before": measure(start), "after": measure(trained)}
 
     grid = {"scale": np.asarray(scales, tree.claim.dtype)}
     settings = f"{kind}-n{n}-{steps}x{batch_size}-{learning_rate:g}-{fans}"
     name = f"parity-{settings}" if store is not None else f"{kind:10}"
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=noise_key)
-    return Basin(n, tuple(scales), kind, found["untrained"], found["trained"], found["accuracy"])
+    columns = (found[f"{when}.{what}"] for what in (0, 1) for when in ("before", "after"))
+    return Basin(n, tuple(scales), kind, *columns)

@@ -1,0 +1,80 @@
+"""The command that reproduces figures: its files, its settings, and that nothing is computed twice."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from deepconstruct._cli import main
+from deepconstruct._reproduce import EXPERIMENTS, settings_of
+from deepconstruct._sweep import driver
+
+SMALL = ["--set", "steps=3", "--set", "seeds=2", "--set", "sizes=4", "--set", "scales=0.0,0.1,2.0"]
+
+
+def test_figure_data_and_report_are_written(tmp_path, capsys):
+    assert main(["reproduce", "parity-basin", *SMALL, "--set", "fans=layer", "--out", str(tmp_path)]) == 0
+    report = (tmp_path / "report.md").read_text()
+    assert capsys.readouterr().out.startswith(report)
+    for part in ("What the source claims", "n = 4, dense, layer fans", "n = 4, structured", "- steps: 3", "- jax: "):
+        assert part in report
+    assert "| 0 | 2/2 | 2/2 |" in report
+    assert "| 2 | 0/2 | 0/2 |" in report
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    data = json.loads((tmp_path / "data.json").read_text(), parse_constant=pytest.fail)
+    assert data["settings"]["scales"] == [0.0, 0.1, 2.0]
+    assert [basin["kind"] for basin in data["results"]["basins"]] == ["dense", "structured"]
+    assert data["results"]["basins"][0]["estimate"]["successes"][0] == 2
+
+
+def test_what_is_done_is_not_computed_again(tmp_path, monkeypatch):
+    call = ["reproduce", "parity-basin", *SMALL, "--out", str(tmp_path)]
+    assert main(call) == 0
+    first = json.loads((tmp_path / "data.json").read_text())
+    monkeypatch.setattr(driver, "Program", None)
+    assert main(call) == 0
+    assert json.loads((tmp_path / "data.json").read_text())["results"] == first["results"]
+
+
+def test_both_fans_are_reported(tmp_path, capsys):
+    assert (
+        main(["reproduce", "parity-basin", *SMALL, "--set", "fans=('layer', 'pattern')", "--out", str(tmp_path)]) == 0
+    )
+    assert "n = 4, structured, pattern fans" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("seed", "--set takes SETTING=VALUE, such as seeds=32; got 'seed'"),
+        ("sead=1", "parity-basin has no setting 'sead'; it has sizes, fans"),
+        ("seeds=many", "seeds must be of type int; got 'many'"),
+    ],
+)
+def test_bad_settings_are_refused(tmp_path, capsys, change, message):
+    assert main(["reproduce", "parity-basin", "--set", change, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_unknown_experiments_are_refused_with_the_known_ones(capsys):
+    with pytest.raises(SystemExit):
+        main(["reproduce", "parity"])
+    assert "'parity-basin'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_full_and_quick_settings_are_alike(name):
+    experiment = EXPERIMENTS[name]
+    assert list(experiment.quick) == list(experiment.full)
+    assert settings_of(experiment, full=True) == experiment.full
+    for setting, value in experiment.quick.items():
+        assert type(value) is type(experiment.full[setting])
+
+
+@pytest.mark.parametrize("flags, devices", [("", os.cpu_count()), ("--xla_force_host_platform_device_count=3", 3)])
+def test_all_cores_are_devices_unless_the_user_chose(tmp_path, flags, devices):
+    command = [sys.executable, "-m", "deepconstruct", "reproduce", "parity-basin", *SMALL, "--out", str(tmp_path)]
+    result = subprocess.run(command, env={**os.environ, "XLA_FLAGS": flags}, capture_output=True, text=True, check=True)
+    assert f"- devices: {devices} x cpu (cpu)" in result.stdout
