@@ -111,7 +111,7 @@ def test_intervals_need_a_store(tmp_path):
 PROGRAM = """
 import sys, jax, numpy as np, optax, deepconstruct as dc
 start = dc.perturb(dc.parity(8, activation="sigmoid"), 0.3, key=jax.random.key(0))
-found = dc.fit(start, dc.losses.sampled(dc.parity(8).claim, 64), optax.adam(1e-2), steps=4000, every=20,
+found = dc.fit(start, dc.losses.sampled(dc.parity(8).claim, 64), optax.adam(1e-2), steps=1500, every=10,
                store=sys.argv[1], key=jax.random.key(1))
 np.save(sys.argv[2], found.loss)
 """

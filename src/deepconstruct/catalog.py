@@ -316,7 +316,7 @@ def _fractal_entries() -> Iterator[Entry]:
         systems.cantor_dust,
     )  # fmt: skip
     yield entry(
-        "fractal_rotated", "level n of dust, its cells turned by 45 degrees", 4, (1, 2, 4), None, systems.rotated_dust
+        "fractal_rotated", "level n of dust, its cells turned by 45 degrees", 4, (1, 2, 3), None, systems.rotated_dust
     )
     yield entry(
         "fractal_reflected", "level n of dust in space, cells mirrored", 3, (1, 2, 3), None,
@@ -326,7 +326,7 @@ def _fractal_entries() -> Iterator[Entry]:
         "fractal_triangle", "level n of the Sierpinski triangle", 5, (1, 2, 3), None, systems.sierpinski_triangle
     )
     yield entry(
-        "fractal_carpet", "level n of the Sierpinski carpet, folded", 5, (1, 2, 4),
+        "fractal_carpet", "level n of the Sierpinski carpet, folded", 5, (1, 2, 3),
         ("36 n + 1", lambda n: 36 * n + 1), systems.sierpinski_carpet,
     )  # fmt: skip
 
