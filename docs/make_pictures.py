@@ -6,6 +6,7 @@ import jax
 from matplotlib.figure import Figure
 
 import deepconstruct as dc
+from deepconstruct.experiments.parity_basin import KINDS
 
 FOLDER = Path(__file__).parent / "_static"
 
@@ -16,7 +17,7 @@ def main() -> None:
     tree = dc.plot.network(dc.parity(16), title="dc.parity(16): 30 ReLU units, 90 synapses")
     tree.savefig(FOLDER / "parity16.png", dpi=110)
     carpet().savefig(FOLDER / "carpet.png", dpi=110)
-    basins = [dc.experiments.parity_basin(kind=kind, key=jax.random.key(0)) for kind in ("dense", "structured")]
+    basins = [dc.experiments.parity_basin(kind=kind, key=jax.random.key(0)) for kind in KINDS]
     dc.plot.basin(basins).savefig(FOLDER / "basin.png", dpi=100)
     for basin in basins:
         print(basin.kind, "share of runs that came home:", dict(zip(basin.scales, basin.success(), strict=True)))

@@ -17,6 +17,7 @@ from ._certify import certify
 from .construction import Construction
 from .constructions import fft, parity
 from .experiments import Basin, parity_basin
+from .experiments.parity_basin import KINDS
 
 try:
     from . import plot
@@ -169,7 +170,7 @@ def check_sunspots(say: Callable[[str], Any]) -> dict[str, Any]:
 def small_basin(say: Callable[[str], Any]) -> list[Basin]:
     """Perturb and retrain the parity tree of 16 bits, dense and structured."""
     say("\n4. Parity of 16 bits, three-neuron sigmoid XORs, perturbed and retrained (2,000 steps of Adam)\n")
-    basins = [parity_basin(kind=kind, key=jax.random.key(0)) for kind in ("dense", "structured")]
+    basins = [parity_basin(kind=kind, key=jax.random.key(0)) for kind in KINDS]
     say(f"   {'noise':>5}  {'dense: untrained -> trained test error, a column a seed':46}  structured: the same")
     for i, scale in enumerate(basins[0].scales):
         cells = []

@@ -8,10 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..experiments import Basin, parity_basin
+from ..experiments.parity_basin import KINDS, SUCCESS, TEST_INPUTS, Basin, parity_basin
 from .report import Experiment, Outcome
-
-KINDS = ("dense", "structured")
 
 _CLAIM = """Nye & Saxe (2018), *Are efficient deep representations learnable?*, Fig. 1 middle and right. A deep
 sigmoid network is set to the hand-coded XOR tree, every weight gets Gaussian noise, and Adam trains it on random
@@ -22,9 +20,9 @@ No thresholds are published.
 Departures: noise on weights only; its scale is in units of `sqrt(2 / (fan_in + fan_out))` with the fans named below
 (the paper says neither); all runs share their minibatches; the number of steps below instead of 100,000."""
 
-_HOME = """A run is *home* if its mean squared error on 4,000 fresh inputs is below 0.01 and every rounded output is
-right; 0.25 is chance. Intervals are of 95 % (Wilson for shares; the critical noise, at which half the runs come
-home, by a logistic fit with a bootstrap over seeds, or by the jump itself where the runs show one)."""
+_HOME = f"""A run is *home* if its mean squared error on {TEST_INPUTS:,} fresh inputs is below {SUCCESS} and every
+rounded output is right; 0.25 is chance. Intervals are of 95 % (Wilson for shares; the critical noise, at which half
+the runs come home, by a logistic fit with a bootstrap over seeds, or by the jump itself where the runs show one)."""
 
 
 def run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
@@ -32,41 +30,39 @@ def run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
     from .. import plot  # needs the extra
 
     options = {name: settings[name] for name in ("scales", "seeds", "steps", "batch_size", "learning_rate")}
+    key = jax.random.key(settings["seed"])
     results = [
-        (fans, parity_basin(n, kind=kind, fans=fans, **options, store=store, progress=progress, key=_key(settings)))
+        (fans, parity_basin(n, kind=kind, fans=fans, **options, store=store, progress=progress, key=key))
         for fans in settings["fans"]
         for n in settings["sizes"]
         for kind in KINDS
     ]
     text = "\n\n".join([_HOME, *(_table(fans, basin) for fans, basin in results)])
-    data = [dataclasses.asdict(basin) | {"fans": fans, "estimate": _numbers(basin)} for fans, basin in results]
+    data = [
+        dataclasses.asdict(basin) | {"fans": fans, "estimate": dataclasses.asdict(basin.estimate())}
+        for fans, basin in results
+    ]
     fans = settings["fans"][0]
     return Outcome(text, {"basins": data}, plot.basin([basin for used, basin in results if used == fans]))
 
 
-def _key(settings: Mapping[str, Any]) -> Any:
-    return jax.random.key(settings["seed"])
-
-
-def _numbers(basin: Basin) -> dict[str, Any]:
-    return dataclasses.asdict(basin.estimate())
-
-
 def _table(fans: str, basin: Basin) -> str:
     found = basin.estimate()
-    lines = [
-        f"### n = {basin.n}, {basin.kind}, {fans} fans",
-        "| noise | home untrained | home trained | interval | median error |\n|---|---|---|---|---|",
-    ]
     rows = zip(found.noise, basin.untrained_home(), found.successes, found.rate_interval, basin.trained, strict=True)
-    table = "\n".join(
+    body = "\n".join(
         f"| {noise:.4g} | {before.sum()}/{found.runs} | {count}/{found.runs} | {low:.2f} to {high:.2f} "
         f"| {np.median(error):.1e} |"
         for noise, before, count, (low, high), error in rows
     )
     low, high = found.interval
     critical = "not within these scales" if np.isnan(found.critical) else f"{found.critical:.3g}"
-    return f"{lines[0]}\n\n{lines[1]}\n{table}\n\nCritical noise: {critical}, between {low:.3g} and {high:.3g}."
+    return f"""### n = {basin.n}, {basin.kind}, {fans} fans
+
+| noise | home untrained | home trained | interval | median error |
+|---|---|---|---|---|
+{body}
+
+Critical noise: {critical}, between {low:.3g} and {high:.3g}."""
 
 
 _QUICK = {

@@ -20,6 +20,7 @@ from ..constructions import parity
 from ..losses import sampled
 from ..network import Network
 
+KINDS = ("dense", "structured")
 SCALES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 SUCCESS = 0.01
 TEST_INPUTS = 4000
@@ -102,7 +103,7 @@ def parity_basin(
     Source: Nye & Saxe (2018), Fig. 1 middle and right. Departures: 2,000 steps of the paper's
     100,000, noise on weights only, and layer fans (the paper says neither).
     """
-    check_choice("parity_basin", "kind", kind, ("dense", "structured"))
+    check_choice("parity_basin", "kind", kind, KINDS)
     tree = parity(n, activation="sigmoid", fused=False, readout="raw")
     network = densify(tree.network) if kind == "dense" else tree.network
     noise_key, data_key, test_key = jax.random.split(key, 3)
