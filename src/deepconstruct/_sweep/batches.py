@@ -43,7 +43,7 @@ class Program:
         run: the user's function.
         key: the key of the sweep; run `s` gets `fold_in(key, s)`.
         fixed: the values that are no arrays.
-        points: one point, to know shapes and dtypes.
+        points: those of all its runs, to know shapes and dtypes.
         batch_size: runs a batch; devices without a run repeat the last one.
         mesh: the devices.
     """

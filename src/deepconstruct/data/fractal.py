@@ -69,10 +69,7 @@ class FractalDistribution:
         object.__setattr__(self, "domain", Fractal(system, level, inner or 0.0, outer or 0.0))
         object.__setattr__(self, "family", as_curve(curve))
         object.__setattr__(self, "measure", measure)
-        self.__post_init__()
-
-    def __post_init__(self):
-        self.system.measure_weights(self.measure)
+        self.system.measure_weights(measure)
         last = int(np.flatnonzero(np.diff(self.values))[-1]) + 1
         if last > self.domain.last_left:
             inner, outer = self.domain.inner, self.domain.outer
