@@ -32,6 +32,17 @@ def unpack(content: bytes) -> dict[str, np.ndarray]:
         raise ValueError(f"not an archive of arrays: {error}") from error
 
 
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays to one file, atomically."""
+    content = pack(arrays)
+    write_atomically(path, lambda file: file.write(content))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """What `write_arrays` wrote; `ValueError` if it is something else."""
+    return unpack(path.read_bytes())
+
+
 def _typed(array: np.ndarray, dtype: str) -> np.ndarray:
     return array if array.dtype.kind in "US" else array.view(np.dtype(dtype))
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ._atomic import pack, unpack, write_atomically
+from ._atomic import read_arrays, write_arrays
 
 _RUN, _LOSS, _LEAF = "run", "loss", "leaf"
 
@@ -33,7 +33,7 @@ class Checkpoint:
         if not self.path.exists():
             return state, []
         try:
-            found = unpack(self.path.read_bytes())
+            found = read_arrays(self.path)
             run, losses = str(found.pop(_RUN)), found.pop(_LOSS)
         except (ValueError, KeyError) as error:
             warnings.warn(f"fit: {self.path} is damaged ({error}); training starts again", stacklevel=3)
@@ -50,9 +50,8 @@ class Checkpoint:
     def write(self, state: Any, losses: Sequence[Array]) -> None:
         """Replace the stored state; a kill leaves the old one or the new one."""
         leaves = {f"{_LEAF}{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
-        content = pack({_RUN: np.array(self.run), _LOSS: np.concatenate(losses), **leaves})
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path, lambda file: file.write(content))
+        write_arrays(self.path, {_RUN: np.array(self.run), _LOSS: np.concatenate(losses), **leaves})
 
 
 def _digest(tree: Any) -> str:

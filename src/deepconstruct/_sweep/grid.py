@@ -58,6 +58,11 @@ class Grid:
         return {name: values[index.ravel()] for (name, values), index in zip(self.mapped.items(), indices, strict=True)}
 
 
+def text_of(value: Any) -> str:
+    """The name of a function or class, and what any other value shows itself as."""
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
 def make_grid(grid: Mapping[str, Any], seeds: int | Sequence[int]) -> Grid:
     """Check and sort the axes."""
     if not isinstance(grid, Mapping):

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .._atomic import pack, unpack, write_atomically
+from .._atomic import read_arrays, write_arrays
+from .grid import text_of
 
 _FILE, _AXIS, _VALUE = "sweep.npz", "axis.", "value."
 
@@ -88,12 +89,12 @@ class Sweep:
         folder.mkdir(parents=True, exist_ok=True)
         axes = {_AXIS + name: _labels(values) for name, values in self.axes.items()}
         values = {_VALUE + name: array for name, array in self.values.items()}
-        write_atomically(folder / _FILE, lambda file: file.write(pack({**axes, **values})))
+        write_arrays(folder / _FILE, {**axes, **values})
 
     @staticmethod
     def load(folder: str | os.PathLike) -> "Sweep":
         """Read what `save` wrote; values of axes that are neither numbers nor texts come back as texts."""
-        found = unpack((Path(folder) / _FILE).read_bytes())
+        found = read_arrays(Path(folder) / _FILE)
         return Sweep(
             *(
                 {name.removeprefix(prefix): array for name, array in found.items() if name.startswith(prefix)}
@@ -112,4 +113,4 @@ def _labels(values: tuple[Any, ...] | np.ndarray) -> np.ndarray:
         return values
     if all(isinstance(value, bool | int | float | str) for value in values):
         return np.asarray(values)
-    return np.asarray([getattr(value, "__qualname__", None) or repr(value) for value in values])
+    return np.asarray([text_of(value) for value in values])

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from .._atomic import pack, unpack, write_atomically
-from .grid import Grid
+from .._atomic import read_arrays, write_arrays, write_atomically
+from .grid import Grid, text_of
 
 _FORMAT = 1
 _MANIFEST = "sweep.json"
@@ -24,13 +23,12 @@ _MANIFEST = "sweep.json"
 def describe(run: Callable[..., Any], grid: Grid, key: PRNGKeyArray, name: str | None, version: Any) -> dict[str, Any]:
     """Everything that decides what a batch holds, as JSON."""
     axes = [[axis, _axis_text(axis, values)] for axis, values in grid.axes.items()]
-    key_data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
     return {
         "format": _FORMAT,
         "name": name or run_name(run),
         "version": str(version),
         "axes": axes,
-        "key": [str(key.dtype), np.asarray(key_data).tolist()],
+        "key": [str(key.dtype), np.asarray(jax.random.key_data(key)).tolist()],
         "x64": bool(jax.config.read("jax_enable_x64")),
     }
 
@@ -45,7 +43,7 @@ def _axis_text(axis: str, values: np.ndarray | tuple[Any, ...]) -> Any:
     if isinstance(values, np.ndarray):
         digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]
         return [str(values.dtype), list(values.shape), digest]
-    texts = [getattr(value, "__qualname__", None) or repr(value) for value in values]
+    texts = [text_of(value) for value in values]
     for text in texts:
         if " at 0x" in text or "<lambda>" in text:
             raise ValueError(
@@ -119,7 +117,7 @@ class Store:
         if not path.exists():
             return None
         try:
-            return unpack(path.read_bytes())
+            return read_arrays(path)
         except ValueError as error:
             warnings.warn(f"sweep: {path} is damaged, {error}; the batch is computed again", stacklevel=3)
             return None
@@ -127,7 +125,7 @@ class Store:
     def write(self, number: int, values: Mapping[str, np.ndarray]) -> None:
         """Store a finished batch: all of it, or nothing."""
         try:
-            write_atomically(self._path(number), lambda file: file.write(pack(values)))
+            write_arrays(self._path(number), values)
         except OSError as error:
             raise OSError(
                 f"sweep: {self._path(number)} could not be written ({error.strerror or error}); the batches before "
