@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._bias import bias_vector
 from ._checks import check_dtype
 from ._claims import with_dense_rounding
 from .construction import Construction, as_network
-from .linear import Composed, Dense, SignPatterns, SignProduct, as_matrix
-from .network import Layer, Network, Repeat, flat_layers
+from .linear import Composed, SignPatterns, SignProduct
+from .network import Network, flat_layers
 
 # Maps whose claims count on the order in which they sum.
 _ORDERED = (SignPatterns, SignProduct, Composed)
@@ -43,19 +42,7 @@ def densify(network: Any) -> Any:
         return Construction(dense, claim)
     network = as_network("densify", network)
     dtype = network.dtype
-    return Network(tuple(_dense_part(part, dtype) for part in network.layers))
-
-
-def _dense_part(part: Layer | Repeat, dtype: np.dtype) -> Layer | Repeat:
-    if isinstance(part, Repeat):
-        dense = jax.vmap(lambda layers: tuple(_dense_layer(layer, dtype) for layer in layers), axis_size=part.times)
-        return Repeat(dense(part.layers), part.times)
-    return _dense_layer(part, dtype)
-
-
-def _dense_layer(layer: Layer, dtype: np.dtype) -> Layer:
-    linear = Dense(as_matrix(layer.linear).astype(dtype))
-    return Layer(linear, bias_vector(layer.bias), layer.activation, layer.label)
+    return Network(tuple(part.dense(dtype) for part in network.layers))
 
 
 def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:

@@ -101,14 +101,10 @@ def join_repeat(layers: Parts, times: int, *, merge: bool) -> Parts:
         return layers
     flat = flat_layers(Network(layers))
     if not merge or not can_merge(flat, flat):
-        return (Repeat(_stacked(flat, times), times),)
+        return (Repeat.copies(flat, times),)
     joint = merge_layers(flat[-1], flat[0])
     block = (joint, *flat[1:-1])
-    return (*flat[:-1], Repeat(_stacked(block, times - 1), times - 1), flat[-1])
-
-
-def _stacked(layers: tuple[Layer, ...], times: int) -> tuple[Layer, ...]:
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (times, *jnp.shape(leaf))), layers)
+    return (*flat[:-1], Repeat.copies(block, times - 1), flat[-1])
 
 
 def realify_layers(network: Network) -> Parts:

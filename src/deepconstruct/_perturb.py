@@ -10,7 +10,7 @@ from jaxtyping import Array, PRNGKeyArray
 from ._checks import check_choice, check_key, check_scalar, is_concrete
 from .construction import Construction, as_network
 from .linear import AbstractLinear, DirectSum, Stack
-from .network import Network, Repeat
+from .network import Network, Repeat, repetition
 
 _GAINS = {"glorot": None, "he": 2.0, "lecun": 1.0}
 
@@ -124,9 +124,8 @@ def _leaf_plan(network: Network, fans: str, gain: float | None) -> list[tuple[An
     """For every leaf, in order: the standard deviation that its fans give, and whether it is a bias."""
     plan: list[tuple[Any, bool]] = []
     for part in network.layers:
-        repeated = isinstance(part, Repeat)
         # All copies of a repeated block have one structure, so the first tells the fans of all.
-        layers = jax.tree.map(lambda leaf: leaf[0], part.layers) if repeated else (part,)
+        layers = repetition(part.layers, 0) if isinstance(part, Repeat) else (part,)
         for layer in layers:
             stds = _weight_stds(layer.linear, (layer.in_size, layer.out_size), fans, gain)
             plan += [(std, False) for std in stds]

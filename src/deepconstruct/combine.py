@@ -197,7 +197,7 @@ def realify(part: Part) -> Part:
         104
     """
     network = as_network("realify", part)
-    if not all(layer.is_linear for layer in block_layers(network)):
+    if not all(layer.is_linear for layer in block_layers(network.layers)):
         raise ValueError("realify: every layer must be linear; this network has other activations")
     real = Network(realify_layers(network))
     result: Any = Construction(real, _real_claim(part.claim, real)) if isinstance(part, Construction) else real

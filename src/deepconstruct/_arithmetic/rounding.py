@@ -36,7 +36,7 @@ def dot_terms(terms: int) -> int:
 
 def is_linear_network(network: Network) -> bool:
     """Whether a network is a product of matrices: identity activations, no biases."""
-    return all(layer.is_linear and layer.bias is None for layer in block_layers(network))
+    return all(layer.is_linear and layer.bias is None for layer in block_layers(network.layers))
 
 
 def linear_rounding(network: Network, u: float) -> tuple[float, float]:

@@ -15,7 +15,7 @@ _CELLS = 2**23
 
 def block_size(network: Network) -> int:
     """How many inputs are run at once: fewer for wide networks, so that their units fit in memory."""
-    width = max(network.in_size, *(layer.out_size for layer in block_layers(network)))
+    width = max(network.in_size, *(layer.out_size for layer in block_layers(network.layers)))
     return min(_BLOCK, max(1, _CELLS // width))
 
 

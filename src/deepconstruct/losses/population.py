@@ -23,7 +23,7 @@ class Population(AbstractLoss):
             raise ValueError(
                 f"population: the matrix needs a linear network {expected[0]} -> {expected[1]} without biases; "
                 f"got one {network.in_size} -> {network.out_size} with "
-                + ", ".join(sorted({layer.activation.name() for layer in block_layers(network)}))
+                + ", ".join(sorted({layer.activation.name() for layer in block_layers(network.layers)}))
             )
         got = network(self.inputs, axis=0)
         return jnp.sum(jnp.abs(got - self.outputs) ** 2 if jnp.iscomplexobj(got) else (got - self.outputs) ** 2)

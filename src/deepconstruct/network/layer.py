@@ -1,6 +1,7 @@
 """One layer: a linear map, a bias, an activation."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ from jaxtyping import Array, Inexact
 
 from .._bias import AbstractBias, bias_vector
 from ..activations import AbstractActivation, Identity, Softmax
-from ..linear import AbstractLinear
+from ..linear import AbstractLinear, Dense, as_matrix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +94,11 @@ class Layer(eqx.Module):
         if bias is not None:
             z = z + bias[None, :, None]
         return self.activation(z, axis=1)
+
+    def dense(self, dtype: Any) -> "Layer":
+        """The same with a dense matrix and a bias vector."""
+        linear = Dense(as_matrix(self.linear).astype(dtype))
+        return Layer(linear, bias_vector(self.bias), self.activation, self.label)
 
     def apply(self, x: Inexact[Array, "before size after"]) -> Inexact[Array, "before out after"]:
         """Run the layer along the middle axis."""

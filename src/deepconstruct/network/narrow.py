@@ -15,10 +15,10 @@ from jaxtyping import Array, Inexact
 
 from .._bias import bias_vector
 from ..activations import is_elementwise
-from ..linear import Dense, Sparse, as_matrix
+from ..linear import Sparse
 from ..linear.composed import factors
 from .layer import Layer
-from .repeat import Repeat
+from .repeat import Repeat, block_layers, repetition
 from .running import run_layers
 
 # From so many points on, and up to so many weights in one factor and in all that is written out.
@@ -97,9 +97,9 @@ def _steps(layer: Layer | Repeat) -> tuple[Layer | Repeat, ...]:
     if turn == 0:
         return (Repeat(block, layer.times),)
     first, rest = block[:turn], block[turn:]
-    turned = (*_at(rest, slice(0, -1)), *_at(first, slice(1, None)))
+    turned = (*repetition(rest, slice(0, -1)), *repetition(first, slice(1, None)))
     middle = (Repeat(turned, layer.times - 1),) if layer.times > 1 else ()
-    return (*_at(first, 0), *middle, *_at(rest, -1))
+    return (*repetition(first, 0), *middle, *repetition(rest, -1))
 
 
 def _factored(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -110,10 +110,6 @@ def _factored(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
         parts += [Layer(factor) for factor in inner]
         parts.append(Layer(last, layer.bias, layer.activation))
     return tuple(parts)
-
-
-def _at(layers: tuple[Layer, ...], times: int | slice) -> tuple[Layer, ...]:
-    return jax.tree.map(lambda leaf: leaf[times], layers)
 
 
 def _written_out(layers: Sequence[Layer | Repeat]) -> Iterator[Layer]:
@@ -129,20 +125,12 @@ def _run_in_chunks(steps: tuple[Layer | Repeat, ...], x: Inexact[Array, "size po
     """The same by matrix products, a chunk of points after the other; backward, a chunk is run again."""
     size, points = x.shape
     held = _HELD_CPU if jax.default_backend() == "cpu" else _HELD
-    widest = max(layer.out_size for step in steps for layer in (step.layers if isinstance(step, Repeat) else (step,)))
+    widest = max(layer.out_size for layer in block_layers(steps))
     count = -(-points * widest // held)
     width = -(-points // count)
     # Strided chunks, so that points that are sharded over devices stay where they are.
     chunks = jnp.moveaxis(jnp.pad(x, ((0, 0), (0, width * count - points))).reshape(size, width, count), 2, 0)
-    dense = [_dense_block(step) if isinstance(step, Repeat) else _dense(step) for step in steps]
+    dense = [step.dense(x.dtype) for step in steps]
     run = jax.checkpoint(lambda chunk: run_layers(dense, chunk[None])[0])
     y = jnp.moveaxis(jax.lax.map(run, chunks), 0, 2)
     return y.reshape(y.shape[0], width * count)[:, :points]
-
-
-def _dense(layer: Layer) -> Layer:
-    return Layer(Dense(as_matrix(layer.linear)), layer.bias, layer.activation)
-
-
-def _dense_block(step: Repeat) -> Repeat:
-    return Repeat(jax.vmap(lambda layers: tuple(_dense(layer) for layer in layers))(step.layers), step.times)

@@ -41,9 +41,3 @@ def flat_layers(network: Network) -> tuple[Layer, ...]:
     """The layers of a network with repeated blocks unrolled."""
     parts = [part.unrolled() if isinstance(part, Repeat) else (part,) for part in network.layers]
     return tuple(layer for part in parts for layer in part)
-
-
-def block_layers(network: Network) -> tuple[Layer, ...]:
-    """The layers of a network, those of a repeated block once, with their stacked leaves."""
-    parts = [part.layers if isinstance(part, Repeat) else (part,) for part in network.layers]
-    return tuple(layer for part in parts for layer in part)

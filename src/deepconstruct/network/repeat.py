@@ -1,6 +1,7 @@
 """Blocks of layers that are repeated, and chains of layers and blocks."""
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import equinox as eqx
@@ -37,6 +38,11 @@ class Repeat(eqx.Module):
             if shape[:1] != (self.times,):
                 raise ValueError(f"Repeat: every leaf must be stacked {self.times} times; got one of shape {shape}")
 
+    @classmethod
+    def copies(cls, layers: tuple[Layer, ...], times: int) -> "Repeat":
+        """The same layers `times` times."""
+        return cls(jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (times, *jnp.shape(leaf))), layers), times)
+
     @property
     def in_size(self) -> int:
         return self.layers[0].in_size
@@ -55,8 +61,22 @@ class Repeat(eqx.Module):
 
     def unrolled(self) -> tuple[Layer, ...]:
         """The same layers one after another, without the scan."""
-        blocks = [jax.tree.map(lambda leaf, i=i: leaf[i], self.layers) for i in range(self.times)]
-        return tuple(layer for block in blocks for layer in block)
+        return tuple(layer for index in range(self.times) for layer in repetition(self.layers, index))
+
+    def dense(self, dtype: Any) -> "Repeat":
+        """The same with dense matrices and bias vectors."""
+        block = jax.vmap(lambda layers: tuple(layer.dense(dtype) for layer in layers), axis_size=self.times)
+        return Repeat(block(self.layers), self.times)
+
+
+def repetition(layers: tuple[Layer, ...], index: int | slice) -> tuple[Layer, ...]:
+    """Stacked layers in one repetition; with a slice in several, still stacked."""
+    return jax.tree.map(lambda leaf: leaf[index], layers)
+
+
+def block_layers(parts: Iterable[Layer | Repeat]) -> tuple[Layer, ...]:
+    """All layers, those of a repeated block once, with their stacked leaves."""
+    return tuple(layer for part in parts for layer in (part.layers if isinstance(part, Repeat) else (part,)))
 
 
 def check_chain(owner: str, layers: Any) -> None:

@@ -10,10 +10,10 @@ all others are silenced by `M`. Where none is left `z = (-2, ..., -2)`, which li
 the point stays lost. The last level adds up `relu(1 - M sum_k (p_ik + q_ik))` over the branches.
 """
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -21,7 +21,7 @@ from ...activations import ReLU
 from ...linear import Composed, Sparse
 from ...network import Label, Layer, Network, Repeat
 from ...systems import IFS
-from ...systems.exact import exact_inverses
+from ...systems.exact import Vector, exact_inverses
 from .limits import Limits
 
 # What the units of A subtract from u or add to it, by kind, with the sign of u.
@@ -35,11 +35,16 @@ def branch_network(system: IFS, level: int, limits: Limits, dtype: Any) -> Netwo
         return Network((parts.locate(first=True, last=True), *parts.decide()))
     middle: tuple[Layer | Repeat, ...] = ()
     if level > 2:
-        block = (parts.select(), parts.locate())
-        stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (level - 2, *leaf.shape)), block)
-        middle = (Repeat(stacked, level - 2),)
+        middle = (Repeat.copies((parts.select(), parts.locate()), level - 2),)
     first, last = parts.locate(first=True), parts.locate(last=True)
     return Network((first, *middle, parts.select(), last, *parts.decide()))
+
+
+def cell_rows(system: IFS, *, first: bool) -> Iterator[tuple[Vector, Fraction]]:
+    """Weights and offset of every cell coordinate, map by map: of the input, else of `z + 2`, which B sends on."""
+    for matrix, shift in exact_inverses(system.linear, system.offsets):
+        for row, constant in zip(matrix, shift, strict=True):
+            yield row, constant if first else constant - 2 * sum(row)
 
 
 class _Parts:
@@ -47,7 +52,6 @@ class _Parts:
 
     def __init__(self, system: IFS, limits: Limits, dtype: Any):
         self.system, self.limits, self.dtype = system, limits, dtype
-        self.inverses = exact_inverses(system.linear, system.offsets)
 
     def _kinds(self, last: bool) -> tuple[tuple[int, Fraction], ...]:
         edge = -1 - Fraction(self.limits.threshold)
@@ -57,17 +61,14 @@ class _Parts:
         """Layer A: unit `(i d + j) kinds + kind` sees coordinate `j` in the cell of map `i`."""
         kinds, size = self._kinds(last), self.system.size
         rows, cols, values, biases = [], [], [], []
-        for matrix, shift in self.inverses:
-            for row, constant in zip(matrix, shift, strict=True):
-                for sign, added in kinds:
-                    for col, weight in enumerate(row):
-                        if weight:
-                            rows.append(len(biases))
-                            cols.append(col)
-                            values.append(float(sign * weight))
-                    # What came through B is `z + 2`.
-                    offset = constant if first else constant - 2 * sum(row)
-                    biases.append(float(sign * offset + added))
+        for row, offset in cell_rows(self.system, first=first):
+            for sign, added in kinds:
+                for col, weight in enumerate(row):
+                    if weight:
+                        rows.append(len(biases))
+                        cols.append(col)
+                        values.append(float(sign * weight))
+                biases.append(float(sign * offset + added))
         linear = self._sparse(rows, cols, values, (len(biases), size))
         return Layer(
             linear if first else Composed(linear, self._gather()),

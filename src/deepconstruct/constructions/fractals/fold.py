@@ -14,7 +14,6 @@ the point is in the cube still.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -35,9 +34,7 @@ def fold_network(size: int, level: int, limits: Limits, dtype: Any) -> Network:
     fold = _fold(size, limits, dtype)
     middle: tuple[Layer | Repeat, ...] = ()
     if level > 1:
-        block = (fold, _locate(size, limits, dtype))
-        stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (level - 1, *leaf.shape)), block)
-        middle = (Repeat(stacked, level - 1),)
+        middle = (Repeat.copies((fold, _locate(size, limits, dtype)), level - 1),)
     return Network((_locate(size, limits, dtype, first=True), *middle, fold, *_decide(size, dtype)))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..._arithmetic.rounding import gamma, unit_roundoff
 from ...systems import IFS, sierpinski_carpet
-from ...systems.exact import exact_inverses
+from .branches import cell_rows
 from .limits import Limits
 
 _SAFETY = 1 + 2.0**-8
@@ -79,16 +79,14 @@ def _branch_rounding(system: IFS, limits: Limits, dtype: Any, u: float, reach: f
     """
     found = [0.0, 0.0, 0.0]
     threshold = Fraction(limits.threshold)
-    for matrix, shift in exact_inverses(system.linear, system.offsets):
-        for row, constant in zip(matrix, shift, strict=True):
-            offset = constant if reach == 1 else constant - 2 * sum(row)
-            weights = [weight for weight in row if weight]
-            for kind, biases in enumerate(
-                ((offset + 1,), (offset - 1,), (offset - 1 - threshold, -offset - 1 - threshold))
-            ):
-                result = 2 + abs(limits.threshold) if kind < 2 else None
-                for bias in biases:
-                    found[kind] = max(found[kind], _affine_rounding(weights, bias, reach, result, dtype, u))
+    for row, offset in cell_rows(system, first=reach == 1):
+        weights = [weight for weight in row if weight]
+        for kind, biases in enumerate(
+            ((offset + 1,), (offset - 1,), (offset - 1 - threshold, -offset - 1 - threshold))
+        ):
+            result = 2 + abs(limits.threshold) if kind < 2 else None
+            for bias in biases:
+                found[kind] = max(found[kind], _affine_rounding(weights, bias, reach, result, dtype, u))
     return tuple(value * _SAFETY for value in found)  # pyright: ignore[reportReturnType]
 
 
@@ -147,14 +145,12 @@ def is_exact_at_any_level(system: IFS, limits: Limits, dtype: Any) -> bool:
     threshold = 1 + Fraction(limits.threshold)
     for reach in (1, 3):
         steps = []
-        for matrix, shift in exact_inverses(system.linear, system.offsets):
-            for row, constant in zip(matrix, shift, strict=True):
-                offset = constant if reach == 1 else constant - 2 * sum(row)
-                biases = [offset + 1, offset - 1, offset - threshold, -offset - threshold]
-                found = _exact_step(row, biases, step, reach, digits)
-                if found is None:
-                    return False
-                steps.append(found)
+        for row, offset in cell_rows(system, first=reach == 1):
+            biases = [offset + 1, offset - 1, offset - threshold, -offset - threshold]
+            found = _exact_step(row, biases, step, reach, digits)
+            if found is None:
+                return False
+            steps.append(found)
         step = min(steps)
         if step * 2**digits <= 3:  # v = clip(u) + 2, and the sums on the way
             return False
