@@ -128,7 +128,7 @@ def test_equal_curves_are_equal():
 
 def test_names_of_curves():
     shown = [data.coarse, data.power(2), data.power(0.5), data.finest(3), data.curve([0.5, 1.0])]
-    assert [repr(family) for family in shown] == ["coarse", "power(2)", "power(0.5)", "finest(3)", "values"]
+    assert [repr(family) for family in shown] == ["coarse", "power(2)", "power(0.5)", "finest(3)", "curve([0.5, 1.0])"]
 
 
 REFUSALS = [

@@ -19,7 +19,13 @@ def test_figure_data_and_report_are_written(tmp_path, capsys):
     assert main(["reproduce", "parity-basin", *SMALL, "--set", "fans=layer", "--out", str(tmp_path)]) == 0
     report = (tmp_path / "report.md").read_text()
     assert capsys.readouterr().out.startswith(report)
-    for part in ("What the source claims", "n = 4, dense, layer fans", "n = 4, structured", "- steps: 3", "- jax: "):
+    for part in (
+        "What the source claims",
+        "### n = 4, dense\n",
+        "n = 4, structured, layer fans",
+        "- steps: 3",
+        "- jax: ",
+    ):
         assert part in report
     assert "| 0 | 2/2 | 2/2 |" in report
     assert "| 2 | 0/2 | 0/2 |" in report
@@ -43,7 +49,11 @@ def test_both_fans_are_reported(tmp_path, capsys):
     assert (
         main(["reproduce", "parity-basin", *SMALL, "--set", "fans=('layer', 'pattern')", "--out", str(tmp_path)]) == 0
     )
-    assert "n = 4, structured, pattern fans" in capsys.readouterr().out
+    report = capsys.readouterr().out
+    headings = [line for line in report.splitlines() if line.startswith("###")]
+    assert headings == [
+        f"### n = 4, {kind}" for kind in ("dense", "structured, layer fans", "structured, pattern fans")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +67,47 @@ def test_both_fans_are_reported(tmp_path, capsys):
 def test_bad_settings_are_refused(tmp_path, capsys, change, message):
     assert main(["reproduce", "parity-basin", "--set", change, "--out", str(tmp_path)]) == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+TINY = {
+    "fft-basin": (
+        ["sizes=(2, 4)", "scales=(0.0, 1.0)", "steps=3"],
+        ["n = 4: 32 weights, of which the FFT needs 16", "| 0 | ", "| 16 |\n"],
+    ),
+    "fft-scaling": (
+        ["sizes=(2, 4)", "scales=(0.0, 1.0)", "steps=3", "learning_rate=0.0", "tolerance=1e-6"],
+        ["| n | construction | noise 0 | noise 1 |", "| 2 | 2.00 | 2.00 | - |", "| 4 | 2.00 | 2.00 | - |"],
+    ),
+    "fractal-depth": (
+        ["depths=(1, 2)", "widths=(2, 3)", "steps=3", "train_points=100", "test_points=200", "curves=6"],
+        ["### Curve 6: finest(1)", "| hidden layers | width 2 | width 3 |", "\n| 2 | 0.", "Construction: 1."],
+    ),
+    "fractal-curves": (
+        ["depths=1", "widths=2", "steps=3", "train_points=100", "test_points=200", "curves=(1, 6)"],
+        ["| 1 | power(0) | 0.500, 0.629, 0.742, 0.840, 0.926, 1.000 | 0.", "0.500, 1.000 | 0.", "| 1 |\n"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_every_experiment_reports_what_it_measured(tmp_path, capsys, name):
+    settings, expected = TINY[name]
+    changes = [part for setting in [*settings, "seeds=2"] for part in ("--set", setting)]
+    assert main(["reproduce", name, *changes, "--out", str(tmp_path)]) == 0
+    report = capsys.readouterr().out
+    for part in expected:
+        assert part in report
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    json.loads((tmp_path / "data.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_curves_have_the_numbers_of_the_source(tmp_path, capsys):
+    assert main(["reproduce", "fractal-curves", "--set", "curves=7", "--out", str(tmp_path)]) == 2
+    assert re.search("curves have the source's numbers 1 to .*6; got 7", capsys.readouterr().err)
+
+
+def test_all_figures_of_the_design_are_there():
+    assert list(EXPERIMENTS) == ["parity-basin", "fft-basin", "fft-scaling", "fractal-depth", "fractal-curves"]
 
 
 def test_unknown_experiments_are_refused_with_the_known_ones(capsys):

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..experiments.parity_basin import KINDS, SUCCESS, TEST_INPUTS, Basin, parity_basin
+from ..experiments.parity_basin import SUCCESS, TEST_INPUTS, Basin, parity_basin
 from .report import Experiment, Outcome
 
 _CLAIM = """Nye & Saxe (2018), *Are efficient deep representations learnable?*, Fig. 1 middle and right. A deep
@@ -31,22 +31,20 @@ def run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
 
     options = {name: settings[name] for name in ("scales", "seeds", "steps", "batch_size", "learning_rate")}
     key = jax.random.key(settings["seed"])
-    results = [
-        (fans, parity_basin(n, kind=kind, fans=fans, **options, store=store, progress=progress, key=key))
-        for fans in settings["fans"]
+    first = settings["fans"][0]
+    # A dense network's pattern is the whole layer, so that its fans are the same by either reading.
+    cases = [("dense", first), *(("structured", fans) for fans in settings["fans"])]
+    basins = [
+        parity_basin(n, kind=kind, fans=fans, **options, store=store, progress=progress, key=key)
         for n in settings["sizes"]
-        for kind in KINDS
+        for kind, fans in cases
     ]
-    text = "\n\n".join([_HOME, *(_table(fans, basin) for fans, basin in results)])
-    data = [
-        dataclasses.asdict(basin) | {"fans": fans, "estimate": dataclasses.asdict(basin.estimate())}
-        for fans, basin in results
-    ]
-    fans = settings["fans"][0]
-    return Outcome(text, {"basins": data}, plot.basin([basin for used, basin in results if used == fans]))
+    text = "\n\n".join([_HOME, *(_table(basin) for basin in basins)])
+    data = [dataclasses.asdict(basin) | {"estimate": dataclasses.asdict(basin.estimate())} for basin in basins]
+    return Outcome(text, {"basins": data}, plot.basin(basins))
 
 
-def _table(fans: str, basin: Basin) -> str:
+def _table(basin: Basin) -> str:
     found = basin.estimate()
     rows = zip(found.noise, basin.untrained_home(), found.successes, found.rate_interval, basin.trained, strict=True)
     body = "\n".join(
@@ -56,7 +54,8 @@ def _table(fans: str, basin: Basin) -> str:
     )
     low, high = found.interval
     critical = "not within these scales" if np.isnan(found.critical) else f"{found.critical:.3g}"
-    return f"""### n = {basin.n}, {basin.kind}, {fans} fans
+    fans = "" if basin.kind == "dense" else f", {basin.fans} fans"
+    return f"""### n = {basin.n}, {basin.kind}{fans}
 
 | noise | home untrained | home trained | interval | median error |
 |---|---|---|---|---|

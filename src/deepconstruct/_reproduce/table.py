@@ -2,6 +2,14 @@
 
 from types import MappingProxyType
 
-from . import parity_basin
+from . import fft_basin, fft_scaling, fractal_training, parity_basin
 
-EXPERIMENTS = MappingProxyType({experiment.name: experiment for experiment in (parity_basin.EXPERIMENT,)})
+_ALL = (
+    parity_basin.EXPERIMENT,
+    fft_basin.EXPERIMENT,
+    fft_scaling.EXPERIMENT,
+    fractal_training.DEPTH,
+    fractal_training.CURVES,
+)
+
+EXPERIMENTS = MappingProxyType({experiment.name: experiment for experiment in _ALL})

@@ -39,8 +39,9 @@ class Curve:
         return _FAMILIES[self.name](level, self.parameter)
 
     def __repr__(self) -> str:
-        shown = "" if self.parameter is None or isinstance(self.parameter, StaticArray) else f"({self.parameter:g})"
-        return f"{self.name}{shown}"
+        if isinstance(self.parameter, StaticArray):
+            return f"curve({self.parameter.array.tolist()})"
+        return self.name if self.parameter is None else f"{self.name}({self.parameter:g})"
 
 
 coarse = Curve("coarse")

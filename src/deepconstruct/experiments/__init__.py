@@ -1,5 +1,11 @@
 """The papers' experiments, built from public pieces: copy one and change it."""
 
+from .fft_basin import FFTBasin as FFTBasin, fft_basin as fft_basin
+from .fractal_training import (
+    SOURCE_CURVES as SOURCE_CURVES,
+    FractalTraining as FractalTraining,
+    fractal_training as fractal_training,
+)
 from .parity_basin import Basin as Basin, parity_basin as parity_basin
 
-__all__ = ["Basin", "parity_basin"]
+__all__ = ["SOURCE_CURVES", "Basin", "FFTBasin", "FractalTraining", "fft_basin", "fractal_training", "parity_basin"]

@@ -36,6 +36,7 @@ class Basin:
         kind: `"dense"` (every entry trained) or `"structured"` (only the solution's synapses).
         untrained, trained: mean squared test error before and after, shape `(scales, seeds)`.
         untrained_accuracy, accuracy: share of test inputs whose rounded output is right, before and after.
+        fans: in whose units the noise is, as in `dc.perturb`.
     """
 
     n: int
@@ -45,6 +46,7 @@ class Basin:
     trained: Float[np.ndarray, "scales seeds"]
     untrained_accuracy: Float[np.ndarray, "scales seeds"]
     accuracy: Float[np.ndarray, "scales seeds"]
+    fans: str = "layer"
 
     def home(self) -> Bool[np.ndarray, "scales seeds"]:
         """Which runs came home: test error below 0.01 and every rounded output right."""
@@ -126,4 +128,4 @@ def parity_basin(
     name = f"parity-{settings}" if store is not None else f"{kind:10}"
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=noise_key)
     columns = (found[f"{when}.{what}"] for what in (0, 1) for when in ("before", "after"))
-    return Basin(n, tuple(scales), kind, *columns)
+    return Basin(n, tuple(scales), kind, *columns, fans=fans)

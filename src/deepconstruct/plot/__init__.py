@@ -9,5 +9,22 @@ from .fractals import fractal as fractal, truncations as truncations
 from .networks import network as network
 from .results import basin as basin, spectrum as spectrum
 from .sparsity import sparsification as sparsification
+from .training import (
+    fft_basin as fft_basin,
+    fft_scaling as fft_scaling,
+    fractal_curves as fractal_curves,
+    fractal_depths as fractal_depths,
+)
 
-__all__ = ["basin", "fractal", "network", "sparsification", "spectrum", "truncations"]
+__all__ = [
+    "basin",
+    "fft_basin",
+    "fft_scaling",
+    "fractal",
+    "fractal_curves",
+    "fractal_depths",
+    "network",
+    "sparsification",
+    "spectrum",
+    "truncations",
+]

@@ -1,17 +1,18 @@
 """Results of experiments: basins of attraction, spectra."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..experiments.parity_basin import SUCCESS, Basin
-from ._matplotlib import NEGATIVE, POSITIVE, Figure
+from ._matplotlib import NEGATIVE, POSITIVE, Figure, colors
 
 
 def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figure:
-    """Plot test error and success against the noise scale, one color a kind of network.
+    """Plot test error and success against the noise scale, one color a kind of network and size.
+
+    Shares of runs have their 95 % intervals (Wilson) around them.
 
     Args:
         basins: results of `dc.experiments.parity_basin`, such as a dense and a structured one.
@@ -23,13 +24,17 @@ def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figur
     basins = [basins] if isinstance(basins, Basin) else basins
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for result, color in zip(basins, itertools.cycle((NEGATIVE, POSITIVE, "#5b8e3e", "#7a5195")), strict=False):
-        scales = np.asarray(result.scales)
-        left.plot(scales, np.nanmean(result.trained, axis=1), "-", color=color, label=f"{result.kind}, trained")
-        left.plot(scales, np.nanmean(result.untrained, axis=1), ":", color=color, label=f"{result.kind}, untrained")
+    sizes = sorted({result.n for result in basins})
+    for result, color in zip(basins, colors(len(basins)), strict=True):
+        scales, name = np.asarray(result.scales), _name(result, basins)
+        left.plot(scales, np.nanmean(result.trained, axis=1), "-", color=color, label=f"{name}, trained")
+        left.plot(scales, np.nanmean(result.untrained, axis=1), ":", color=color, label=f"{name}, untrained")
         for seed in range(result.trained.shape[1]):
             left.plot(scales, result.trained[:, seed], ".", color=color, alpha=0.6)
-        right.plot(scales, result.success(), "o-", color=color, label=result.kind)
+        low, high = result.estimate().rate_interval.T
+        right.fill_between(scales, low, high, color=color, alpha=0.15, linewidth=0)
+        right.plot(scales, result.success(), "o-", color=color, label=f"{name}, trained")
+        right.plot(scales, np.mean(result.untrained_home(), axis=1), ":", color=color, label=f"{name}, untrained")
     left.axhline(0.25, color="gray", linewidth=0.8)
     left.annotate("chance", (0, 0.25), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points")
     left.axhline(SUCCESS, color="gray", linewidth=0.8, linestyle="--", label="home, if below")
@@ -37,10 +42,17 @@ def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figur
     left.set(xscale="log", yscale="log", xlabel="noise scale", ylabel="mean squared test error")
     right.set(xscale="log", xlabel="noise scale", ylabel="share of runs that came home", ylim=(-0.05, 1.05))
     # Below the axes, where it covers no run.
-    left.legend(fontsize="small", ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-    right.legend(fontsize="small")
-    figure.suptitle(title or f"Basin of attraction of parity, n = {basins[0].n}")
+    for axes, columns in ((left, 3), (right, 2)):
+        axes.legend(fontsize="small", ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    figure.suptitle(title or f"Basin of attraction of parity, n = {', '.join(map(str, sizes))}")
     return figure
+
+
+def _name(basin: Basin, basins: Sequence[Basin]) -> str:
+    """What tells a basin from the others."""
+    alike = [other for other in basins if other.kind == basin.kind]
+    fans = f", {basin.fans} fans" if len({other.fans for other in alike}) > 1 else ""
+    return basin.kind + fans + (f", n = {basin.n}" if len({other.n for other in alike}) > 1 else "")
 
 
 def spectrum(years: Any, values: Any, power: Any, *, peak: float) -> Figure:

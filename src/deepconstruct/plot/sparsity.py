@@ -1,13 +1,12 @@
 """Errors against the number of weights kept."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .._sparsification import SparsificationCurve
-from ._matplotlib import NEGATIVE, POSITIVE, Figure
+from ._matplotlib import Figure, colors
 
 
 def sparsification(
@@ -52,24 +51,35 @@ def sparsification(
             f"plot.sparsification: expected curves and a label for each; got {len(curves)} and {len(names)}"
         )
     figure = Figure(figsize=(7, 4.4), layout="constrained")
-    axes = figure.subplots()
+    draw_curves(figure.subplots(), curves, names, tolerance, mark)
+    figure.axes[0].set_title(title or "")
+    return figure
+
+
+def draw_curves(
+    axes: Any,
+    curves: Sequence[SparsificationCurve],
+    names: Sequence[str | None],
+    tolerance: float | None,
+    mark: int | None,
+) -> None:
+    """Draw curves into one panel."""
     axes.set_xscale("symlog", linthresh=max(max(curve.counts[-1] for curve in curves) / 100, 1), linscale=0.5)
     axes.set_yscale("log")
     lowest = _lowest(curves)
-    for curve, name, color in zip(curves, names, itertools.cycle((POSITIVE, NEGATIVE, "#5b8e3e", "#7a5195"))):
+    for curve, name, color in zip(curves, names, colors(len(curves)), strict=True):
         _draw(axes, curve, lowest, tolerance, name, color)
     if tolerance is not None:
         axes.axhline(tolerance, color="gray", linewidth=0.8, linestyle="--")
     if mark is not None:
         axes.axvline(mark, color="gray", linewidth=0.8, linestyle=":")
         axes.annotate(f" {mark:,}", (mark, 0.97), xycoords=("data", "axes fraction"), color="gray", va="top")
-    axes.set(xlabel="weights kept", ylabel="error", title=title or "", xlim=(0, None))
+    axes.set(xlabel="weights kept", ylabel="error", xlim=(0, None))
     if any(np.any(np.asarray(curve.errors) == 0) for curve in curves):
         axes.set_ylim(bottom=lowest)
         axes.annotate("0 ", (0, 0), xycoords="axes fraction", ha="right", va="center")
-    if labels is not None:
+    if any(name is not None for name in names):
         axes.legend(fontsize="small")
-    return figure
 
 
 def _draw(axes: Any, curve: SparsificationCurve, lowest: float, tolerance: Any, name: str | None, color: str) -> None:
@@ -86,7 +96,7 @@ def _draw(axes: Any, curve: SparsificationCurve, lowest: float, tolerance: Any, 
         axes.plot(optimal[reached], runs[reached, np.searchsorted(curve.counts, optimal[reached])], "o", color=color)
 
 
-def _lowest(curves: list[SparsificationCurve]) -> float:
+def _lowest(curves: Sequence[SparsificationCurve]) -> float:
     """A place for zeros: a tenth of the least error that isn't 0."""
     errors = np.concatenate([np.ravel(curve.errors) for curve in curves])
     positive = errors[(errors > 0) & np.isfinite(errors)]

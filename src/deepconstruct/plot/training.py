@@ -1,0 +1,127 @@
+"""Results of the experiments with the FFT and with fractals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._sparsification import SparsificationCurve
+from ..experiments import FFTBasin, FractalTraining
+from ._matplotlib import Figure, colors
+from .sparsity import draw_curves
+
+
+def fft_basin(basins: FFTBasin | Sequence[FFTBasin]) -> Figure:
+    """Plot errors of trained networks against the number of weights kept, one panel a size.
+
+    Thin lines are single runs, thick ones their median; the dotted line marks the construction's
+    `2 n log2 n` weights.
+
+    Args:
+        basins: results of `dc.experiments.fft_basin`.
+
+    Returns:
+        The figure.
+    """
+    basins = [basins] if isinstance(basins, FFTBasin) else basins
+    figure = Figure(figsize=(5.5 * len(basins), 4.4), layout="constrained")
+    for axes, basin in zip(np.ravel(figure.subplots(1, len(basins))), basins, strict=True):
+        curves = [SparsificationCurve(basin.trained.counts, errors) for errors in basin.trained.errors]
+        draw_curves(axes, curves, [f"noise {scale:g}" for scale in basin.scales], None, basin.synapses)
+        axes.set(title=f"FFT of size {basin.n}, trained", ylabel="mean squared error")
+    return figure
+
+
+def fft_scaling(basins: Sequence[FFTBasin], *, tolerance: float | None = None) -> Figure:
+    """Plot how many weights trained networks need, over `n log2 n`, against `n`.
+
+    Args:
+        basins: results of `dc.experiments.fft_basin` of several sizes and the same noise scales.
+        tolerance: of `SparsificationCurve.optimal`; the least error by default.
+
+    Returns:
+        The figure; flat lines scale as the FFT does. Runs that no count makes good enough are left out.
+    """
+    figure = Figure(figsize=(6, 4.4), layout="constrained")
+    axes = figure.subplots()
+    sizes = np.array([basin.n for basin in basins])
+    needed = np.array([np.asarray(basin.trained.optimal(tolerance)) for basin in basins])  # sizes, scales, seeds
+    exact = np.array([float(basin.exact.optimal(tolerance)) for basin in basins])
+    unit = sizes * np.log2(sizes)
+    axes.plot(sizes, exact / unit, "s--", color="gray", label="construction", zorder=3, mfc="none")
+    for k, (scale, color) in enumerate(zip(basins[0].scales, colors(len(basins[0].scales)), strict=True)):
+        ratios = needed[:, k] / unit[:, None]
+        axes.plot(sizes, np.median(ratios, axis=1), "-", color=color, label=f"noise {scale:g}")
+        axes.plot(sizes, ratios, ".", color=color)
+    axes.set(xscale="log", yscale="log", xlabel="n", ylabel="weights needed / (n log2 n)")
+    _ticks(axes.xaxis, sizes)
+    _ticks(axes.yaxis, [2, *sizes])  # all weights have the ratio n
+    axes.legend(fontsize="small")
+    return figure
+
+
+def fractal_depths(training: FractalTraining) -> Figure:
+    """Plot test accuracy against width, one line a depth and one panel a curve.
+
+    Args:
+        training: a result of `dc.experiments.fractal_training`.
+
+    Returns:
+        The figure, with bars of two standard errors of the mean over seeds.
+    """
+    figure = Figure(figsize=(4.6 * len(training.curves) + 1.2, 4), layout="constrained")
+    panels = np.ravel(figure.subplots(1, len(training.curves), sharey=True))
+    for axes, curve, accuracy, exact in zip(panels, training.curves, training.accuracy, training.exact, strict=True):
+        for depth, runs, color in zip(training.depths, accuracy, colors(len(training.depths)), strict=True):
+            _with_errors(axes, training.widths, runs, f"depth {depth}", color)
+        _references(axes, exact)
+        axes.set(xscale="log", xlabel="width", title=f"curve {curve!r}")
+        _ticks(axes.xaxis, training.widths)
+    panels[0].set_ylabel("test accuracy")
+    panels[-1].legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def fractal_curves(training: FractalTraining) -> Figure:
+    """Plot test accuracy for several approximation curves, of the best width at the largest depth.
+
+    Args:
+        training: a result of `dc.experiments.fractal_training`.
+
+    Returns:
+        The figure: the curves on the left, accuracies with bars of two standard errors on the right.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    names = [repr(curve) for curve in training.curves]
+    for curve, values, color in zip(training.curves, training.values, colors(len(names)), strict=True):
+        left.plot(np.arange(len(values)), values, "o-", color=color, label=repr(curve))
+    left.set(xlabel="level j", ylabel="P(j)", title="approximation curves")
+    left.legend(fontsize="small")
+    _with_errors(right, np.arange(len(names)), training.best(), "trained", colors(1)[0])
+    right.plot(np.arange(len(names)), training.exact, "s", color="gray", label="construction", mfc="none")
+    _references(right, None)
+    right.set(xlabel="approximation curve, coarse to fine", ylabel="test accuracy", ylim=(0.45, 1.03))
+    right.set_xticks(np.arange(len(names)), names, rotation=20)
+    right.legend(fontsize="small")
+    return figure
+
+
+def _ticks(axis: Any, values: Sequence[int]) -> None:
+    """Label these places of a logarithmic axis and no others."""
+    axis.set_ticks(values, [str(value) for value in values])
+    axis.set_ticks([], minor=True)
+
+
+def _with_errors(axes: Any, places: Any, runs: np.ndarray, label: str, color: str) -> None:
+    """The mean over the last axis."""
+    spread = runs.std(axis=-1, ddof=1) if runs.shape[-1] > 1 else np.zeros(runs.shape[:-1])
+    bars = 2 * spread / np.sqrt(runs.shape[-1])
+    axes.errorbar(places, runs.mean(axis=-1), bars, fmt="o-", color=color, capsize=3, label=label)
+
+
+def _references(axes: Any, exact: float | None) -> None:
+    axes.axhline(0.5, color="gray", linewidth=0.8)
+    axes.annotate("chance", (0, 0.5), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points")
+    if exact is not None:
+        axes.axhline(exact, color="gray", linewidth=0.8, linestyle="--", label="construction")
