@@ -54,7 +54,7 @@ def fft_scaling(basins: Sequence[FFTBasin], *, tolerance: float | None = None) -
         axes.plot(sizes, np.median(ratios, axis=1), "-", color=color, label=f"noise {scale:g}")
         axes.plot(sizes, ratios, ".", color=color)
     axes.set(xscale="log", yscale="log", xlabel="n", ylabel="weights needed / (n log2 n)")
-    _ticks(axes.xaxis, sizes)
+    _ticks(axes.xaxis, list(sizes))
     _ticks(axes.yaxis, [2, *sizes])  # all weights have the ratio n
     axes.legend(fontsize="small")
     return figure
