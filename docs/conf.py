@@ -15,6 +15,7 @@ NOTEBOOKS = {
     "01_quickstart.ipynb": "quickstart.ipynb",
     "02_products.ipynb": "products_notebook.ipynb",
     "03_fractals.ipynb": "fractals_notebook.ipynb",
+    "04_basins.ipynb": "basins_notebook.ipynb",
 }
 for notebook, page in NOTEBOOKS.items():
     shutil.copyfile(HERE.parent / "examples" / notebook, HERE / page)
