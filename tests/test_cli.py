@@ -15,8 +15,8 @@ from deepconstruct.experiments import parity_basin
 
 @pytest.fixture
 def short_basin(monkeypatch):
-    """The tour with a few training steps; everything else in full."""
-    monkeypatch.setattr(_tour, "parity_basin", partial(parity_basin, steps=3, seeds=2, progress=False))
+    """The tour with a few training steps of a small tree; everything else in full."""
+    monkeypatch.setattr(_tour, "parity_basin", partial(parity_basin, n=4, steps=3, seeds=2, progress=False))
 
 
 @pytest.mark.usefixtures("short_basin")
