@@ -95,8 +95,9 @@ BAD = ["dc.linear.Dense(jnp.ones(3)).apply(jnp.ones((1, 3)))", "dc.parity(3).net
 
 
 def test_every_entry_passes_with_its_annotations_checked():
-    # jaxtyping's hook checks shapes and dtypes of all arguments and results with beartype.
-    code = "import jax, jax.numpy as jnp, numpy as np\n"
+    # jaxtyping's hook checks shapes and dtypes of all arguments and results with beartype; for that no program
+    # needs to be fast.
+    code = "import jax, jax.numpy as jnp, numpy as np\njax.config.update('jax_disable_most_optimizations', True)\n"
     for bad in BAD:
         code += f"try:\n    {bad}\n    print('taken')\nexcept TypeCheckError:\n    print('caught')\n"
     code += """
