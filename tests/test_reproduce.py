@@ -71,7 +71,7 @@ def test_bad_settings_are_refused(tmp_path, capsys, change, message):
 
 TINY = {
     "fft-basin": (
-        ["sizes=(2, 4)", "scales=(0.0, 1.0)", "steps=3"],
+        ["sizes=(2, 4)", "scales=(0.0, 1.0)", "steps=3", "learning_rate=0.0"],
         ["n = 4: 32 weights, of which the FFT needs 16", "| 0 | ", "| 16 |\n"],
     ),
     "fft-scaling": (
