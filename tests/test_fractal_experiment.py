@@ -99,6 +99,20 @@ def test_a_store_is_for_its_points(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"curves": []}, "expected at least one curve, such as dc.data.coarse"),
+        ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
+        ({"train_points": 0}, "train_points must be at least 1; got 0"),
+        ({"test_points": 0}, "test_points must be at least 1; got 0"),
+    ],
+)
+def test_nothing_to_train_on_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        fractal_training(**{**SMALL, **options}, key=jax.random.key(0))
+
+
 def test_a_curve_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="count is 3, but there are only 2 levels"):
         fractal_training(**SMALL, curves=[finest(3)], key=jax.random.key(0))

@@ -29,6 +29,7 @@ def test_figure_data_and_report_are_written(tmp_path, capsys):
         assert part in report
     assert "| 0 | 2/2 | 2/2 |" in report
     assert "| 2 | 0/2 | 0/2 |" in report
+    assert "All runs with noise 0, 0.1 were home before training." in report
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     data = json.loads((tmp_path / "data.json").read_text(), parse_constant=pytest.fail)
     assert data["settings"]["scales"] == [0.0, 0.1, 2.0]

@@ -61,7 +61,13 @@ def _table(basin: Basin) -> str:
 |---|---|---|---|---|
 {body}
 
-Critical noise: {critical}, between {low:.3g} and {high:.3g}."""
+Critical noise: {critical}, between {low:.3g} and {high:.3g}. {_harmless(basin)}"""
+
+
+def _harmless(basin: Basin) -> str:
+    """Where there was nothing to learn."""
+    scales = [f"{scale:g}" for scale, home in zip(basin.scales, basin.untrained_home(), strict=True) if home.all()]
+    return f"All runs with noise {', '.join(scales)} were home before training." if scales else ""
 
 
 _QUICK = {

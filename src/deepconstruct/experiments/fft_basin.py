@@ -94,6 +94,15 @@ def fft_basin(
 
     Source: Nye & Saxe (2018), Fig. 2 center. Departures: unitary factors, a plain penalty unless
     `squared`, and steps and rates of our own (the paper gives none of them).
+
+    Example:
+        >>> import deepconstruct as dc, jax
+        >>> options = {"scales": [0.05, 1.0], "seeds": 1, "steps": 500, "learning_rate": 5e-3}
+        >>> found = dc.experiments.fft_basin(4, **options, key=jax.random.key(0), progress=False)
+        >>> (found.sparsified() < 1e-3).tolist()
+        [[True], [False]]
+        >>> dc.plot.fft_basin(found).axes[0].get_xlabel()
+        'weights kept'
     """
     exact = fft(check_size("fft_basin", "n", n, minimum=2), norm="ortho")
     network = densify(exact.network)

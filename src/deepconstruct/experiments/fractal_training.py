@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_size
 from .._fit import fit
 from .._sweep import sweep
 from ..activations import Identity, ReLU
@@ -101,13 +102,29 @@ def fractal_training(
         A `FractalTraining`.
 
     Raises:
-        ValueError: a curve that doesn't fit the level, or a level whose cells aren't resolved.
+        ValueError: no curve, one that doesn't fit the level, or a level whose cells aren't resolved; a number
+            of points below 1.
 
     Source: Malach & Shalev-Shwartz, slides. Departures: negatives keep a margin from the cells that they
     leave (see `dc.data.FractalDistribution`); a learning rate from 0.001 down to 0, not of 0.005, and
     10,000 steps instead of a million.
+
+    Example:
+        >>> import deepconstruct as dc, jax
+        >>> from deepconstruct.experiments import fractal_training
+        >>> options = {"depths": [1], "widths": [16], "learning_rate": 0.01, "steps": 500, "progress": False}
+        >>> found = fractal_training(dc.systems.cantor(), 1, curves=[dc.data.coarse], **options, key=jax.random.key(0))
+        >>> found.accuracy.shape, bool(found.accuracy.min() > 0.9), found.exact.tolist()
+        ((1, 1, 1, 4), True, [1.0])
+        >>> dc.plot.fractal_depths(found).axes[0].get_title()
+        'curve coarse'
     """
     system = cantor_dust() if system is None else system
+    if not curves:
+        raise ValueError("fractal_training: expected at least one curve, such as dc.data.coarse")
+    batch_size = check_size("fractal_training", "batch_size", batch_size)
+    train_points = check_size("fractal_training", "train_points", train_points)
+    test_points = check_size("fractal_training", "test_points", test_points)
     distributions = [FractalDistribution(system, level, curve) for curve in curves]
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
     train_key, test_key, run_key = jax.random.split(key, 3)

@@ -104,6 +104,15 @@ def parity_basin(
 
     Source: Nye & Saxe (2018), Fig. 1 middle and right. Departures: 2,000 steps of the paper's
     100,000, noise on weights only, and layer fans (the paper says neither).
+
+    Example:
+        >>> import deepconstruct as dc, jax
+        >>> options = {"scales": [0.05, 2.0], "seeds": 2, "steps": 10, "progress": False}
+        >>> found = dc.experiments.parity_basin(4, kind="dense", **options, key=jax.random.key(0))
+        >>> found.success().tolist()
+        [1.0, 0.0]
+        >>> dc.plot.basin(found).axes[1].get_xlabel()
+        'noise scale'
     """
     check_choice("parity_basin", "kind", kind, KINDS)
     tree = parity(n, activation="sigmoid", fused=False, readout="raw")
