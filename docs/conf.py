@@ -1,4 +1,7 @@
-"""Configuration of the documentation: `sphinx-build -W --keep-going -b html docs docs/_build/html`."""
+"""Configuration of the documentation: `sphinx-build -W --keep-going -b html docs docs/_build/html`.
+
+With `-t stored` the pages of notebooks show the outputs stored in them, and aren't executed.
+"""
 
 import re
 import shutil
@@ -10,7 +13,7 @@ import deepconstruct
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-# These pages are the notebooks of the examples, executed anew by every build.
+# These pages are the notebooks of the examples.
 NOTEBOOKS = {
     "01_quickstart.ipynb": "quickstart.ipynb",
     "02_products.ipynb": "products_notebook.ipynb",
@@ -32,6 +35,7 @@ myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 nb_execution_mode = "force"
+nb_execution_excludepatterns = list(NOTEBOOKS.values()) if tags.has("stored") else []  # noqa: F821  (Sphinx's)
 nb_execution_raise_on_error = True
 nb_execution_timeout = 180
 nb_merge_streams = True
