@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import deepconstruct as dc
-from deepconstruct.experiments import Basin, parity_basin
+from deepconstruct.experiments import Basin, fft_basin, parity_basin
 
 SETTING = {"n": 4, "scales": (0.0, 0.1, 1.0), "seeds": 2, "batch_size": 50, "progress": False}
 
@@ -59,6 +59,22 @@ def test_success_needs_low_error_and_right_roundings():
 def test_a_diverged_run_counts_as_lost():
     error = np.array([[np.nan]])
     assert Basin(2, (0.1,), "dense", error, error, np.zeros((1, 1)), np.zeros((1, 1))).success().tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"scales": []}, "scales must be a list of at least one noise scale; got "),
+        ({"scales": 0.1}, "scales must be a list of at least one noise scale; got "),
+        ({"scales": [0.1, float("nan")]}, "scales must be finite and at least 0; got nan"),
+        ({"scales": [-0.1]}, r"scales must be finite and at least 0; got -0\.1"),
+        ({"learning_rate": -1.0}, r"learning_rate must be finite and at least 0; got -1\.0"),
+    ],
+)
+@pytest.mark.parametrize("experiment", [parity_basin, fft_basin])
+def test_meaningless_settings_are_refused(experiment, options, message):
+    with pytest.raises(ValueError, match=message):
+        experiment(4, **options, key=jax.random.key(0))
 
 
 def test_unknown_kind_is_refused():

@@ -48,6 +48,16 @@ def test_near_starts_come_home_and_far_ones_do_not(trained):
     assert np.all(np.asarray(trained.trained.optimal(1e-3))[:2] == trained.synapses)
 
 
+def test_curves_are_shown_in_short(trained):
+    assert repr(trained.exact) == "SparsificationCurve(33 counts up to 32; errors (33,))"
+    assert "SparsificationCurve(33 counts up to 32; errors (3, 2, 33))" in repr(trained)
+
+
+def test_a_picture_needs_a_basin():
+    with pytest.raises(ValueError, match=r"expected at least one result of dc\.experiments\.fft_basin; got none"):
+        dc.plot.fft_basin([])
+
+
 def test_the_squared_penalty_is_another(trained):
     squared = fft_basin(**SETTING, squared=True, key=jax.random.key(0))
     assert np.array_equal(squared.untrained.errors, trained.untrained.errors)

@@ -103,6 +103,9 @@ def test_a_store_is_for_its_points(tmp_path):
     "options, message",
     [
         ({"curves": []}, "expected at least one curve, such as dc.data.coarse"),
+        ({"depths": [1, 0]}, "depths must be at least 1; got 0"),
+        ({"widths": [0]}, "widths must be at least 1; got 0"),
+        ({"learning_rate": -1.0}, "learning_rate must be finite and at least 0"),
         ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
         ({"train_points": 0}, "train_points must be at least 1; got 0"),
         ({"test_points": 0}, "test_points must be at least 1; got 0"),

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from deepconstruct import _cli
 from deepconstruct._cli import main
 from deepconstruct._reproduce import EXPERIMENTS, settings_of
 from deepconstruct._sweep import driver
@@ -63,6 +64,11 @@ def test_both_fans_are_reported(tmp_path, capsys):
         ("seed", "--set takes SETTING=VALUE, such as seeds=32; got .*'seed'"),
         ("sead=1", "parity-basin has no setting 'sead'; it has sizes, fans"),
         ("seeds=many", "seeds must be of type int; got 'many'"),
+        ("seeds=2.7", "seeds must be of type int; got 2.7"),
+        ("seeds=True", "seeds must be of type int; got True"),
+        ("scales=(0.1, 'x')", "scales must be of type float; got 'x'"),
+        ("scales=-0.1", r"parity_basin: scales must be finite and at least 0; got -0\.1"),
+        ("sizes=()", "reproduce: sizes must hold at least one value; got "),
     ],
 )
 def test_bad_settings_are_refused(tmp_path, capsys, change, message):
@@ -100,6 +106,27 @@ def test_every_experiment_reports_what_it_measured(tmp_path, capsys, name):
         assert part in report
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     json.loads((tmp_path / "data.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_a_truth_value_is_no_text(tmp_path, capsys):
+    assert main(["reproduce", "fft-basin", "--set", "squared=false", "--out", str(tmp_path)]) == 2
+    assert "squared must be of type bool; got 'false'" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_cli, "reproduce", interrupt)
+    assert main(["reproduce", "parity-basin", "--out", str(tmp_path)]) == 130
+    assert f"interrupted; the same command goes on from what is in {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_file_for_the_folder_is_refused(tmp_path, capsys):
+    path = tmp_path / "file"
+    path.write_text("")
+    assert main(["reproduce", "parity-basin", "--out", str(path)]) == 2
+    assert "reproduce: --out must be a folder that can be made" in capsys.readouterr().err
 
 
 def test_curves_have_the_numbers_of_the_source(tmp_path, capsys):

@@ -19,7 +19,7 @@ from ._tour import tour
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0, 1 for a failed certificate, 2 for bad usage."""
+    """Run a command; returns the exit status: 0, 1 for a failed certificate, 2 for bad usage, 130 if interrupted."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -53,7 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--full", action="store_true", help="the source's own sizes, for accelerators")
     again.add_argument("--out", type=Path, help="folder for figure, data and report (default: ./NAME)")
     again.add_argument(
-        "--set", action="append", default=[], metavar="SETTING=VALUE", help="change a setting, such as seeds=32"
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        help="change a setting, such as seeds=32; an unknown one lists them all",
     )
     again.set_defaults(run=_reproduce)
     return parser
@@ -62,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 def _tour(options: argparse.Namespace) -> int:
     if options.file is not None and not options.file.is_file():
         raise ValueError(f"tour: no such file: {options.file}")
-    return 0 if tour(options.out, options.file) else 1
+    return 0 if tour(_made("tour", options.out), options.file) else 1
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -88,10 +92,23 @@ def _reproduce(options: argparse.Namespace) -> int:
     _use_all_cores()
     experiment = EXPERIMENTS[options.name]
     settings = settings_of(experiment, full=options.full, changes=dict(_change(text) for text in options.set))
-    folder = Path(experiment.name) if options.out is None else options.out
-    print(reproduce(experiment, settings, folder))
+    folder = _made("reproduce", Path(experiment.name) if options.out is None else options.out)
+    try:
+        print(reproduce(experiment, settings, folder))
+    except KeyboardInterrupt:
+        print(f"deepconstruct: interrupted; the same command goes on from what is in {folder}", file=sys.stderr)
+        return 130
     print(f"Written to {folder}: report.md, figure.png and data.json")
     return 0
+
+
+def _made(command: str, folder: Path) -> Path:
+    """Make a folder, before the work that it is to hold."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{command}: --out must be a folder that can be made: {error}") from None
+    return folder
 
 
 def _change(text: str) -> tuple[str, Any]:

@@ -32,6 +32,9 @@ class SparsificationCurve(eqx.Module):
     counts: tuple[int, ...] = eqx.field(static=True)
     errors: Float[Array, "*batch counts"]
 
+    def __repr__(self) -> str:
+        return f"SparsificationCurve({len(self.counts)} counts up to {self.counts[-1]}; errors {self.errors.shape})"
+
     def optimal(self, tolerance: Any = None) -> Float[Array, "*batch"]:
         """The smallest count that is good enough: the L0 norm after optimal sparsification.
 

@@ -29,9 +29,7 @@ _ROW, _ROWS = 2**10, 2**12
 
 
 def tour(out: Path | None, file: Path | None, say: Callable[[str], Any] = print) -> bool:
-    """Run all parts, writing tables and figures to `out` if given; whether every certificate holds."""
-    if out is not None:
-        _make_folder(out)  # before the work that it is to hold
+    """Run all parts, writing tables and figures to the folder `out` if given; whether every certificate holds."""
     say(f"deepconstruct tour, on {jax.devices()[0].device_kind} ({jax.default_backend()})\n")
     table = catalog_table(say)
     file_parity = check_file(file, say)
@@ -45,13 +43,6 @@ def tour(out: Path | None, file: Path | None, say: Callable[[str], Any] = print)
     if not file_parity["agree"] or not sunspots["agree"]:
         say("FAILED: a network disagrees with the plain computation")
     return not failed and file_parity["agree"] and sunspots["agree"]
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"tour: --out must be a folder that can be made: {error}") from None
 
 
 def catalog_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ _CLAIM = """Nye & Saxe (2018), *Are efficient deep representations learnable?*, 
 set to the butterfly factors of the FFT, every entry gets Gaussian noise, and Adam trains it on the exact expectation
 over white inputs with an L1 penalty. Started near the factors, setting small weights to zero lowers the error: it has
 found the sparse solution. Started far away, any sparsification raises the error: it has learned *a* factorization of
-the transform, a dense one. No thresholds are published.
+the transform, a dense one. No thresholds are published, and they move with the number of steps: the error falls long
+before the penalty has made the weights sparse.
 
 Departures: the factors are scaled to be unitary; the penalty is the plain sum of moduli (the paper prints squared
 norms; strengths don't transfer between the two); noise scale, rate, steps and strength are ours, as the paper gives

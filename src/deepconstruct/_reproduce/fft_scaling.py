@@ -15,12 +15,13 @@ deep linear networks after optimal sparsification, divided by `n log n`, is flat
 networks started near it, and grows for networks started far from it: they don't find the fast algorithm. No numbers
 are published, and *optimal* isn't defined.
 
-Departures: as in `fft-basin`. *Optimal* is taken as the number of weights with the least error, which is what the
-paper's text describes; with a tolerance (`--set tolerance=0.001`), the smallest number whose error is at most that."""
+Departures: as in `fft-basin`; a few times more steps bring noise 1 close to the FFT, but not noise 4. *Optimal* is
+taken as the number of weights with the least error, which is what the paper's text describes; with a tolerance
+(`--set tolerance=0.001`), the smallest number whose error is at most that."""
 
 _MEASURE = """Weights needed over `n log2 n`: medians over seeds. The FFT itself needs `2 n log2 n`; all weights are
-`n^2 log2 n`, so that a network that can't be sparsified has the ratio `n`. A dash: no number of weights is good enough
-in half of the runs or more."""
+`n^2 log2 n`, so that a network that can't be sparsified has the ratio `n`. A dash: in half of the
+runs or more no number of weights is good enough, or halves the error of a network without weights."""
 
 
 def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
@@ -33,7 +34,9 @@ def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
 
 
 def _needed(basin: FFTBasin, tolerance: float | None) -> np.ndarray:
-    return np.asarray(basin.trained.optimal(tolerance))
+    errors = np.asarray(basin.trained.errors)
+    learned = errors.min(axis=-1) < errors[..., 0] / 2  # else the best number of weights may be none
+    return np.where(learned, basin.trained.optimal(tolerance), np.nan)
 
 
 def _table(basins: list[FFTBasin], tolerance: float | None) -> str:
@@ -65,6 +68,6 @@ EXPERIMENT = Experiment(
     title="How many weights a trained Fourier transform needs",
     claim=_CLAIM,
     quick=_QUICK,
-    full=_QUICK | {"sizes": (4, 8, 16, 32, 64, 128), "scales": (0.05, 0.1, 0.5, 1.0), "seeds": 8, "steps": 50_000},
+    full=_QUICK | {"sizes": (4, 8, 16, 32, 64, 128), "scales": (0.05, 0.1, 0.5, 1.0, 4.0), "seeds": 8, "steps": 50_000},
     run=_run,
 )

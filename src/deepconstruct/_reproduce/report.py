@@ -60,13 +60,20 @@ def settings_of(
     for name, value in (changes or {}).items():
         if name not in settings:
             raise ValueError(f"reproduce: {experiment.name} has no setting {name!r}; it has {', '.join(settings)}")
-        expected = type(settings[name])
-        value = (value,) if expected is tuple and not isinstance(value, tuple | list) else value
-        try:
-            settings[name] = expected(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"reproduce: {name} must be of type {expected.__name__}; got {value!r}") from None
+        settings[name] = _like(settings[name], name, value)
     return settings
+
+
+def _like(usual: Any, name: str, value: Any) -> Any:
+    """A value of the same type as the usual one; one value for several is taken as a list of it."""
+    if isinstance(usual, tuple):
+        values = value if isinstance(value, tuple | list) else (value,)
+        if not values:
+            raise ValueError(f"reproduce: {name} must hold at least one value; got {value!r}")
+        return tuple(_like(usual[0], name, part) for part in values)
+    if type(value) is not type(usual) and not (isinstance(usual, float) and type(value) is int):
+        raise ValueError(f"reproduce: {name} must be of type {type(usual).__name__}; got {value!r}")
+    return type(usual)(value)
 
 
 def reproduce(experiment: Experiment, settings: Mapping[str, Any], folder: Path, *, progress: bool = True) -> str:
@@ -74,7 +81,6 @@ def reproduce(experiment: Experiment, settings: Mapping[str, Any], folder: Path,
 
     Everything that is done is kept in `folder/store`: the same call goes on from there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     outcome = experiment.run(settings, folder / "store", progress)
     about = _about(time.perf_counter() - began)

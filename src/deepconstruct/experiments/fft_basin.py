@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_size
+from .._checks import check_scalar, check_size
 from .._densify import densify
 from .._fit import fit
 from .._perturb import perturb
@@ -18,6 +18,7 @@ from .._sweep import sweep
 from ..constructions import fft
 from ..losses import l1, population
 from ..network import Network
+from ._noise import checked_scales
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ def fft_basin(
         An `FFTBasin`.
 
     Raises:
-        ValueError: `n` isn't a power of two, or is below 2.
+        ValueError: `n` isn't a power of two, or is below 2; no scale, a negative one, or a negative rate.
 
     Source: Nye & Saxe (2018), Fig. 2 center. Departures: unitary factors, a plain penalty unless
     `squared`, and steps and rates of our own (the paper gives none of them).
@@ -104,6 +105,8 @@ def fft_basin(
         >>> dc.plot.fft_basin(found).axes[0].get_xlabel()
         'weights kept'
     """
+    scales = checked_scales("fft_basin", scales)
+    learning_rate = check_scalar("fft_basin", "learning_rate", learning_rate)
     exact = fft(check_size("fft_basin", "n", n, minimum=2), norm="ortho")
     network = densify(exact.network)
     # A covariance of 1 / n makes the sum over outputs their mean.
@@ -119,8 +122,8 @@ def fft_basin(
         return {"untrained": curve(start), "trained": curve(trained.network)}
 
     grid = {"scale": np.asarray(scales, np.finfo(network.dtype).dtype)}
-    penalty = f"{beta:g}{'squared' if squared else ''}"
-    name = f"fft-n{n}-{steps}-{learning_rate:g}-{penalty}" if store is not None else f"fft {n:4}"
+    penalty = f"{float(beta)}{'squared' if squared else ''}"
+    name = f"fft-n{n}-{steps}-{learning_rate}-{penalty}" if store is not None else f"fft {n:4}"
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=key)
     curves = (SparsificationCurve(reference.counts, jnp.asarray(found[when])) for when in ("untrained", "trained"))
-    return FFTBasin(n, tuple(scales), reference, *curves)
+    return FFTBasin(n, scales, reference, *curves)

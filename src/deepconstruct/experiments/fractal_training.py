@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_size
+from .._checks import check_scalar, check_size
 from .._fit import fit
 from .._sweep import sweep
 from ..activations import Identity, ReLU
@@ -102,8 +102,8 @@ def fractal_training(
         A `FractalTraining`.
 
     Raises:
-        ValueError: no curve, one that doesn't fit the level, or a level whose cells aren't resolved; a number
-            of points below 1.
+        ValueError: no curve, one that doesn't fit the level, or a level whose cells aren't resolved; a depth,
+            a width or a number of points below 1.
 
     Source: Malach & Shalev-Shwartz, slides. Departures: negatives keep a margin from the cells that they
     leave (see `dc.data.FractalDistribution`); a learning rate from 0.001 down to 0, not of 0.005, and
@@ -122,6 +122,9 @@ def fractal_training(
     system = cantor_dust() if system is None else system
     if not curves:
         raise ValueError("fractal_training: expected at least one curve, such as dc.data.coarse")
+    depths = [check_size("fractal_training", "depths", depth) for depth in depths]
+    widths = [check_size("fractal_training", "widths", width) for width in widths]
+    learning_rate = check_scalar("fractal_training", "learning_rate", learning_rate)
     batch_size = check_size("fractal_training", "batch_size", batch_size)
     train_points = check_size("fractal_training", "train_points", train_points)
     test_points = check_size("fractal_training", "test_points", test_points)
@@ -144,8 +147,8 @@ def fractal_training(
         trained = fit(start, hinge, optimizer, steps=steps, key=batch_key).network
         return jnp.mean((trained(fresh.T, axis=0)[0] > 0) == (labels > 0))
 
-    grid = {"depth": list(depths), "width": list(widths), "curve": np.arange(len(curves))}
-    settings = f"{system.name}-{level}-{_digest(train)}-{steps}x{batch_size}-{learning_rate:g}-{test_points}"
+    grid = {"depth": depths, "width": widths, "curve": np.arange(len(curves))}
+    settings = f"{system.name}-{level}-{_digest(train)}-{steps}x{batch_size}-{learning_rate}-{test_points}"
     name = f"fractal-{settings}" if store is not None else "fractal"
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=run_key)
     accuracy = np.moveaxis(found["value"], 2, 0)

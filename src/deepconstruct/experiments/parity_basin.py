@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from .._analysis.basin import BasinEstimate, basin
-from .._checks import check_choice
+from .._checks import check_choice, check_scalar
 from .._densify import densify
 from .._fit import fit
 from .._perturb import perturb
@@ -19,6 +19,7 @@ from .._sweep import sweep
 from ..constructions import parity
 from ..losses import sampled
 from ..network import Network
+from ._noise import checked_scales
 
 KINDS = ("dense", "structured")
 SCALES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
@@ -100,7 +101,7 @@ def parity_basin(
         A `Basin`.
 
     Raises:
-        ValueError: an unknown kind.
+        ValueError: an unknown kind, no scale, a negative one, or a negative rate.
 
     Source: Nye & Saxe (2018), Fig. 1 middle and right. Departures: 2,000 steps of the paper's
     100,000, noise on weights only, and layer fans (the paper says neither).
@@ -115,6 +116,8 @@ def parity_basin(
         'noise scale'
     """
     check_choice("parity_basin", "kind", kind, KINDS)
+    scales = checked_scales("parity_basin", scales)
+    learning_rate = check_scalar("parity_basin", "learning_rate", learning_rate)
     tree = parity(n, activation="sigmoid", fused=False, readout="raw")
     network = densify(tree.network) if kind == "dense" else tree.network
     noise_key, data_key, test_key = jax.random.split(key, 3)
@@ -133,8 +136,8 @@ def parity_basin(
         return {"before": measure(start), "after": measure(trained)}
 
     grid = {"scale": np.asarray(scales, tree.claim.dtype)}
-    settings = f"{kind}-n{n}-{steps}x{batch_size}-{learning_rate:g}-{fans}"
+    settings = f"{kind}-n{n}-{steps}x{batch_size}-{learning_rate}-{fans}"
     name = f"parity-{settings}" if store is not None else f"{kind:10}"
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=noise_key)
     columns = (found[f"{when}.{what}"] for what in (0, 1) for when in ("before", "after"))
-    return Basin(n, tuple(scales), kind, *columns, fans=fans)
+    return Basin(n, scales, kind, *columns, fans=fans)

@@ -23,7 +23,9 @@ def fft_basin(basins: FFTBasin | Sequence[FFTBasin]) -> Figure:
     Returns:
         The figure.
     """
-    basins = [basins] if isinstance(basins, FFTBasin) else basins
+    basins = [basins] if isinstance(basins, FFTBasin) else list(basins)
+    if not basins:
+        raise ValueError("plot.fft_basin: expected at least one result of dc.experiments.fft_basin; got none")
     figure = Figure(figsize=(5.5 * len(basins), 4.4), layout="constrained")
     for axes, basin in zip(np.ravel(figure.subplots(1, len(basins))), basins, strict=True):
         curves = [SparsificationCurve(basin.trained.counts, errors) for errors in basin.trained.errors]
