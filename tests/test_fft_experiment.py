@@ -48,6 +48,13 @@ def test_near_starts_come_home_and_far_ones_do_not(trained):
     assert np.all(np.asarray(trained.trained.optimal(1e-3))[:2] == trained.synapses)
 
 
+def test_weights_are_needed_only_where_something_was_learned():
+    still = fft_basin(**{**SETTING, "steps": 1, "learning_rate": 0.0, "scales": (0.0, 4.0)}, key=jax.random.key(0))
+    assert np.all(still.whole()[1] > 0.5)
+    assert np.array_equal(still.needed(), [[16, 16], [np.nan, np.nan]], equal_nan=True)
+    assert np.array_equal(still.needed(1e-6)[0], [16, 16])
+
+
 def test_curves_are_shown_in_short(trained):
     assert repr(trained.exact) == "SparsificationCurve(33 counts up to 32; errors (33,))"
     assert "SparsificationCurve(33 counts up to 32; errors (3, 2, 33))" in repr(trained)

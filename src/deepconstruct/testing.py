@@ -267,7 +267,7 @@ def jit_equals_eager(build: Build, dtype: str) -> None:
     network, error = construction.network, construction.claim.error
     others = (jax.jit(network), jax.jit(jax.vmap(network)), jax.jit(lambda x: network(x.T, axis=0).T))
     drawn = []
-    _given(construction, lambda x: drawn.append(x))
+    _given(construction, lambda x: drawn.append(x))  # Hypothesis takes no built-in
     # All in one batch, since an eager call of a repeated block compiles it anew every time.
     x = np.concatenate(drawn)
     eager = np.asarray(network(x))

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ..experiments import FFTBasin, fft_basin
-from .report import Experiment, Outcome
+from .report import Experiment, Outcome, table
 
 _CLAIM = """Nye & Saxe (2018), *Are efficient deep representations learnable?*, Fig. 2 center. A deep linear network is
 set to the butterfly factors of the FFT, every entry gets Gaussian noise, and Adam trains it on the exact expectation
@@ -25,7 +25,7 @@ decompositions factors the matrix exactly."""
 _MEASURE = """Errors are mean squared errors an output; outputs have variance 1, so a network without weights errs by 1.
 *Sparsified* are the trained networks with their `2 n log2 n` largest weights, as many as the FFT has; *weights needed*
 is the number with the least error (the smallest, if there are several). Medians over seeds, with the range in
-parentheses."""
+parentheses. A dash: a run diverged, or its best error isn't below half of that without weights."""
 
 
 def measured(settings: Mapping[str, Any], store: Path, progress: bool) -> list[FFTBasin]:
@@ -43,7 +43,7 @@ def data_of(basin: FFTBasin) -> dict[str, Any]:
         "untrained": np.asarray(basin.untrained.errors[..., -1]),
         "trained": basin.whole(),
         "sparsified": basin.sparsified(),
-        "needed": np.asarray(basin.trained.optimal()),
+        "needed": basin.needed(),
         "needed_exact": float(basin.exact.optimal()),
     }
 
@@ -59,18 +59,17 @@ def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
 def _table(basin: FFTBasin) -> str:
     numbers = data_of(basin)
     rows = zip(basin.scales, numbers["trained"], numbers["sparsified"], numbers["needed"], strict=True)
-    table = "\n".join(
-        f"| {scale:.4g} | {_spread(trained, '.1e')} | {_spread(sparsified, '.1e')} | {_spread(needed, ',.0f')} |"
+    cells = [
+        (f"{scale:.4g}", _spread(trained, ".1e"), _spread(sparsified, ".1e"), _spread(needed, ",.0f"))
         for scale, trained, sparsified, needed in rows
-    )
-    total = basin.trained.counts[-1]
-    return (
-        f"### n = {basin.n}: {total:,} weights, of which the FFT needs {basin.synapses:,}\n\n"
-        f"| noise | error, all weights | error, sparsified | weights needed |\n|---|---|---|---|\n{table}"
-    )
+    ]
+    heading = f"### n = {basin.n}: {basin.trained.counts[-1]:,} weights, of which the FFT needs {basin.synapses:,}"
+    return f"{heading}\n\n{table(('noise', 'error, all weights', 'error, sparsified', 'weights needed'), cells)}"
 
 
 def _spread(values: np.ndarray, form: str) -> str:
+    if np.isnan(values).any():
+        return "-"
     median, low, high = (f"{value:{form}}" for value in (np.median(values), np.min(values), np.max(values)))
     return median if low == high else f"{median} ({low} to {high})"
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..experiments import FFTBasin
-from .fft_basin import data_of, measured
-from .report import Experiment, Outcome
+from . import fft_basin
+from .report import Experiment, Outcome, table
 
 _CLAIM = """Nye & Saxe (2018), *Are efficient deep representations learnable?*, Fig. 2 right. The number of weights of
 deep linear networks after optimal sparsification, divided by `n log n`, is flat in `n` for the hand-coded FFT and for
@@ -27,40 +27,28 @@ runs or more no number of weights is good enough, or halves the error of a netwo
 def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
     from .. import plot  # needs the extra
 
-    basins, tolerance = measured(settings, store, progress), settings["tolerance"] or None
-    data = {"basins": [data_of(basin) | {"needed": _needed(basin, tolerance)} for basin in basins]}
+    basins, tolerance = fft_basin.measured(settings, store, progress), settings["tolerance"] or None
+    data = {"basins": [fft_basin.data_of(basin) | {"needed": basin.needed(tolerance)} for basin in basins]}
     text = f"{_MEASURE}\n\n{_table(basins, tolerance)}"
     return Outcome(text, data, plot.fft_scaling(basins, tolerance=tolerance))
 
 
-def _needed(basin: FFTBasin, tolerance: float | None) -> np.ndarray:
-    errors = np.asarray(basin.trained.errors)
-    learned = errors.min(axis=-1) < errors[..., 0] / 2  # else the best number of weights may be none
-    return np.where(learned, basin.trained.optimal(tolerance), np.nan)
-
-
 def _table(basins: list[FFTBasin], tolerance: float | None) -> str:
-    scales = "".join(f" noise {scale:.4g} |" for scale in basins[0].scales)
     rows = []
     for basin in basins:
         unit = basin.synapses / 2
-        medians = np.median(np.nan_to_num(_needed(basin, tolerance), nan=np.inf), axis=1) / unit
-        cells = "".join(f" {ratio:.2f} |" if np.isfinite(ratio) else " - |" for ratio in medians)
-        rows.append(f"| {basin.n} | {float(basin.exact.optimal(tolerance)) / unit:.2f} |{cells}")
-    lines = [f"| n | construction |{scales}", "|---|---|" + "---|" * len(basins[0].scales), *rows]
-    return "\n".join(lines)
+        medians = np.median(np.nan_to_num(basin.needed(tolerance), nan=np.inf), axis=1) / unit
+        ratios = [float(basin.exact.optimal(tolerance)) / unit, *medians]
+        rows.append([basin.n, *(f"{ratio:.2f}" if np.isfinite(ratio) else "-" for ratio in ratios)])
+    return table(["n", "construction", *(f"noise {scale:.4g}" for scale in basins[0].scales)], rows)
 
 
 _QUICK = {
+    **fft_basin.EXPERIMENT.quick,
     "sizes": (4, 8, 16, 32, 64),
     "scales": (0.1, 1.0),
     "seeds": 2,
-    "steps": 5000,
-    "learning_rate": 1e-3,
-    "beta": 1e-4,
-    "squared": False,
     "tolerance": 0.0,
-    "seed": 0,
 }
 
 EXPERIMENT = Experiment(

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ..experiments import SOURCE_CURVES, FractalTraining, fractal_training
-from .report import Experiment, Outcome
+from .report import Experiment, Outcome, table
 
 _SOURCE = """Malach & Shalev-Shwartz, *Is deeper better only when shallow is good?* (slides), the Cantor dust of the
 plane at depth 5, half of the points positive."""
@@ -61,12 +61,10 @@ def _run_depth(settings: Mapping[str, Any], store: Path, progress: bool) -> Outc
 
 
 def _depth_table(training: FractalTraining, accuracy: np.ndarray) -> str:
-    widths = "".join(f" width {width} |" for width in training.widths)
     rows = [
-        f"| {depth} |" + "".join(f" {_mean(runs)} |" for runs in at_depth)
-        for depth, at_depth in zip(training.depths, accuracy, strict=True)
+        (depth, *(_mean(runs) for runs in at_depth)) for depth, at_depth in zip(training.depths, accuracy, strict=True)
     ]
-    return "\n".join([f"| hidden layers |{widths}", "|---|" + "---|" * len(training.widths), *rows])
+    return table(["hidden layers", *(f"width {width}" for width in training.widths)], rows)
 
 
 def _run_curves(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
@@ -74,13 +72,12 @@ def _run_curves(settings: Mapping[str, Any], store: Path, progress: bool) -> Out
 
     training = _training(settings, store, progress)
     rows = [
-        f"| {number} | {curve!r} | {', '.join(f'{value:.3f}' for value in values)} | {_mean(runs)} | {exact:g} |"
+        (number, repr(curve), ", ".join(f"{value:.3f}" for value in values), _mean(runs), f"{exact:g}")
         for number, curve, values, runs, exact in zip(
             settings["curves"], training.curves, training.values, training.best(), training.exact, strict=True
         )
     ]
-    head = "| curve | | P(0), ..., P(n) | trained | construction |\n|---|---|---|---|---|"
-    text = "\n\n".join([_MEASURE, "\n".join([head, *rows])])
+    text = f"{_MEASURE}\n\n{table(('curve', '', 'P(0), ..., P(n)', 'trained', 'construction'), rows)}"
     return Outcome(text, _data(training, settings), plot.fractal_curves(training))
 
 
@@ -90,14 +87,7 @@ def _mean(runs: np.ndarray) -> str:
 
 
 def _data(training: FractalTraining, settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "curves": settings["curves"],
-        "depths": training.depths,
-        "widths": training.widths,
-        "values": training.values,
-        "accuracy": training.accuracy,
-        "exact": training.exact,
-    }
+    return vars(training) | {"curves": settings["curves"]}  # by number
 
 
 _QUICK = {

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from ..experiments.parity_basin import SUCCESS, TEST_INPUTS, Basin, parity_basin
-from .report import Experiment, Outcome
+from .report import Experiment, Outcome, table
 
 _CLAIM = """Nye & Saxe (2018), *Are efficient deep representations learnable?*, Fig. 1 middle and right. A deep
 sigmoid network is set to the hand-coded XOR tree, every weight gets Gaussian noise, and Adam trains it on random
@@ -25,7 +25,7 @@ rounded output is right; 0.25 is chance. Intervals are of 95 % (Wilson for share
 the runs come home, by a logistic fit with a bootstrap over seeds, or by the jump itself where the runs show one)."""
 
 
-def run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
+def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
     """All sizes, kinds and fans."""
     from .. import plot  # needs the extra
 
@@ -47,19 +47,22 @@ def run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
 def _table(basin: Basin) -> str:
     found = basin.estimate()
     rows = zip(found.noise, basin.untrained_home(), found.successes, found.rate_interval, basin.trained, strict=True)
-    body = "\n".join(
-        f"| {noise:.4g} | {before.sum()}/{found.runs} | {count}/{found.runs} | {low:.2f} to {high:.2f} "
-        f"| {np.median(error):.1e} |"
+    cells = [
+        (
+            f"{noise:.4g}",
+            f"{before.sum()}/{found.runs}",
+            f"{count}/{found.runs}",
+            f"{low:.2f} to {high:.2f}",
+            f"{np.median(error):.1e}",
+        )
         for noise, before, count, (low, high), error in rows
-    )
+    ]
     low, high = found.interval
     critical = "not within these scales" if np.isnan(found.critical) else f"{found.critical:.3g}"
     fans = "" if basin.kind == "dense" else f", {basin.fans} fans"
     return f"""### n = {basin.n}, {basin.kind}{fans}
 
-| noise | home untrained | home trained | interval | median error |
-|---|---|---|---|---|
-{body}
+{table(("noise", "home untrained", "home trained", "interval", "median error"), cells)}
 
 Critical noise: {critical}, between {low:.3g} and {high:.3g}. {_harmless(basin)}"""
 
@@ -87,5 +90,5 @@ EXPERIMENT = Experiment(
     claim=_CLAIM,
     quick=_QUICK,
     full=_QUICK | {"sizes": (16, 32, 64, 128), "fans": ("layer", "pattern"), "seeds": 32, "steps": 100_000},
-    run=run,
+    run=_run,
 )

@@ -5,7 +5,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,12 @@ def reproduce(experiment: Experiment, settings: Mapping[str, Any], folder: Path,
     (folder / "data.json").write_text(json.dumps(_plain(data), indent=1, allow_nan=False))
     (folder / "report.md").write_text(report)
     return report
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in markdown."""
+    lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in (columns, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(columns), *lines[1:]])
 
 
 def _report(experiment: Experiment, settings: Mapping[str, Any], outcome: Outcome, about: Mapping[str, Any]) -> str:

@@ -55,6 +55,15 @@ class FFTBasin:
         """Errors of the trained networks with as many weights as the construction has."""
         return np.asarray(self.trained.errors[..., self.trained.counts.index(self.synapses)])
 
+    def needed(self, tolerance: float | None = None) -> Float[np.ndarray, "scales seeds"]:
+        """How many weights the trained networks need: `SparsificationCurve.optimal` where anything was learned.
+
+        NaN where no number of weights halves the error of a network without any; the best number may be none there.
+        """
+        errors = np.asarray(self.trained.errors)
+        learned = errors.min(axis=-1) < errors[..., 0] / 2
+        return np.where(learned, self.trained.optimal(tolerance), np.nan)
+
 
 def fft_basin(
     n: int = 16,

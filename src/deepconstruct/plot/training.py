@@ -42,14 +42,15 @@ def fft_scaling(basins: Sequence[FFTBasin], *, tolerance: float | None = None) -
         tolerance: of `SparsificationCurve.optimal`; the least error by default.
 
     Returns:
-        The figure; flat lines scale as the FFT does. Runs that no count makes good enough are left out.
+        The figure; flat lines scale as the FFT does. Runs that learned nothing, or that no count
+        makes good enough, are left out.
     """
     figure = Figure(figsize=(6, 4.4), layout="constrained")
     axes = figure.subplots()
     sizes = np.array([basin.n for basin in basins])
-    needed = np.array([np.asarray(basin.trained.optimal(tolerance)) for basin in basins])  # sizes, scales, seeds
+    needed = np.array([basin.needed(tolerance) for basin in basins])  # sizes, scales, seeds
     exact = np.array([float(basin.exact.optimal(tolerance)) for basin in basins])
-    unit = sizes * np.log2(sizes)
+    unit = np.array([basin.synapses / 2 for basin in basins])
     axes.plot(sizes, exact / unit, "s--", color="gray", label="construction", zorder=3, mfc="none")
     for k, (scale, color) in enumerate(zip(basins[0].scales, colors(len(basins[0].scales)), strict=True)):
         ratios = needed[:, k] / unit[:, None]
