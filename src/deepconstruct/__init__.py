@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from . import activations, domains, linear, losses, systems, targets
 from ._analysis.cost import Cost, cost
 from ._certify import Certificate, certify
-from ._densify import astype, densify, sparsity_pattern
+from ._change.perturb import perturb, reinitialize
+from ._compose.combine import fan_out, parallel, realify, repeat, series
 from ._files import load, save
 from ._fit import Fit, fit
-from ._perturb import perturb, reinitialize
-from .combine import fan_out, parallel, realify, repeat, series
 from .construction import Bound, Claim, Construction, claim
 from .network import Label, Layer, Network, Repeat, layer_outputs
+from .rewrite._densify import astype, densify, sparsity_pattern
 from .systems import IFS
 from .targets import Target
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ._analysis.critical import CriticalNoise, critical_noise
     from ._analysis.distance import WeightDistance, function_distance, weight_distance
     from ._analysis.regions import LinearRegions, linear_regions
-    from ._sparsification import SparsificationCurve, sparsification_curve
-    from ._sparsify import sparsify
+    from ._change.sparsification import SparsificationCurve, sparsification_curve
+    from ._change.sparsify import sparsify
     from ._sweep import Sweep, sweep
     from .constructions import (
         bit_product,
@@ -126,8 +126,8 @@ _HOMES = {
     "_analysis.critical": ("CriticalNoise", "critical_noise"),
     "_analysis.distance": ("WeightDistance", "function_distance", "weight_distance"),
     "_analysis.regions": ("LinearRegions", "linear_regions"),
-    "_sparsification": ("SparsificationCurve", "sparsification_curve"),
-    "_sparsify": ("sparsify",),
+    "_change.sparsification": ("SparsificationCurve", "sparsification_curve"),
+    "_change.sparsify": ("sparsify",),
     "_sweep": ("Sweep", "sweep"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import _bias, activations, domains, linear, targets
-from ._atomic import write_atomically
 from ._checks import check_available
+from ._io.atomic import write_atomically
 from ._static import StaticArray
 from .activations import AbstractActivation
 from .construction import Bound, Claim, Construction

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._checkpoint import Checkpoint
 from ._checks import check_key, check_size
-from ._progress import progress_bar
+from ._io.checkpoint import Checkpoint
+from ._io.progress import progress_bar
 from .construction import Construction, as_network
 from .network import Network
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import systems
-from .combine import realify
+from ._compose.combine import realify
 from .construction import Construction
 from .constructions import (
     bit_product,

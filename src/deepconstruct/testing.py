@@ -25,9 +25,9 @@ import numpy as np
 
 from . import activations, linear
 from ._analysis.cost import cost
+from ._compose.combine import fan_out, parallel, series
 from ._files import load, save
 from .activations import AbstractActivation
-from .combine import fan_out, parallel, series
 from .construction import Claim, Construction
 from .constructions import parity, parity_shallow
 from .domains import AbstractDomain, Bits, Box, Fractal, Points, Product, Signs, Space

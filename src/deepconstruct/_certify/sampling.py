@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from .._progress import progress_bar
+from .._io.progress import progress_bar
 from ..construction import Claim, Construction
 from ..network import Network
 from .certificate import Certificate, certificate

@@ -10,9 +10,9 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
-from .._atomic import pack, unpack
 from .._checks import check_key, check_size
-from .._progress import progress_bar
+from .._io.atomic import pack, unpack
+from .._io.progress import progress_bar
 from .batches import Program, all_devices, budget, usual_batch
 from .grid import SEED, Grid, make_grid
 from .result import Sweep

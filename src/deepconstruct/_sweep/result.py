@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._atomic import read_arrays, write_arrays
+from .._io.atomic import read_arrays, write_arrays
 from .grid import text_of
 
 _FILE, _AXIS, _VALUE = "sweep.npz", "axis.", "value."

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from .._atomic import read_arrays, write_arrays, write_atomically
+from .._io.atomic import read_arrays, write_arrays, write_atomically
 from .grid import Grid, text_of
 
 _FORMAT = 1

@@ -9,15 +9,15 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._change.perturb import perturb
+from .._change.sparsification import SparsificationCurve, sparsification_curve
 from .._checks import check_scalar, check_size
-from .._densify import densify
 from .._fit import fit
-from .._perturb import perturb
-from .._sparsification import SparsificationCurve, sparsification_curve
 from .._sweep import sweep
 from ..constructions import fft
 from ..losses import l1, population
 from ..network import Network
+from ..rewrite._densify import densify
 from ._noise import checked_scales
 
 

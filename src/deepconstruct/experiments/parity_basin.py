@@ -11,14 +11,14 @@ import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from .._analysis.basin import BasinEstimate, basin
+from .._change.perturb import perturb
 from .._checks import check_choice, check_scalar
-from .._densify import densify
 from .._fit import fit
-from .._perturb import perturb
 from .._sweep import sweep
 from ..constructions import parity
 from ..losses import sampled
 from ..network import Network
+from ..rewrite._densify import densify
 from ._noise import checked_scales
 
 KINDS = ("dense", "structured")

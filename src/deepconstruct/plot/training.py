@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._sparsification import SparsificationCurve
+from .._change.sparsification import SparsificationCurve
 from ..experiments import FFTBasin, FractalTraining
 from ._matplotlib import Figure, colors
 from .sparsity import draw_curves

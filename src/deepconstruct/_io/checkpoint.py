@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ._atomic import read_arrays, write_arrays
+from .atomic import read_arrays, write_arrays
 
 _RUN, _LOSS, _LEAF = "run", "loss", "leaf"
 

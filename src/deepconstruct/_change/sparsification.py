@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._checks import check_key, check_scalar, check_size, is_concrete
-from ._sparsify import kept, num_weights, ranks_of
-from .construction import Construction, as_network
-from .network import Network
+from .._checks import check_key, check_scalar, check_size, is_concrete
+from ..construction import Construction, as_network
+from ..network import Network
+from .sparsify import kept, num_weights, ranks_of
 
 # By default every count up to the first is tried; larger ones are at most this factor apart.
 _EVERY, _RATIO = 1024, 1.01

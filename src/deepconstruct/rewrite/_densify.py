@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._checks import check_dtype
-from ._claims import with_dense_rounding
-from .construction import Construction, as_network
-from .linear import Composed, SignPatterns, SignProduct
-from .network import Network, flat_layers
+from .._checks import check_dtype
+from .._compose.algebra import with_dense_rounding
+from ..construction import Construction, as_network
+from ..linear import Composed, SignPatterns, SignProduct
+from ..network import Network, flat_layers
 
 # Maps whose claims count on the order in which they sum.
 _ORDERED = (SignPatterns, SignProduct, Composed)

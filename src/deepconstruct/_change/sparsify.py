@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ._checks import check_size, is_concrete
-from .construction import Construction, as_network
-from .network import Network
+from .._checks import check_size, is_concrete
+from ..construction import Construction, as_network
+from ..network import Network
 
 
 def sparsify(network: Network | Construction, keep: Any) -> Network:

@@ -4,15 +4,15 @@ import dataclasses
 import math
 from typing import Any, TypeVar
 
-from . import targets
-from ._arithmetic.exactness import is_exact_on
-from ._arithmetic.rounding import is_linear_network, linear_rounding, unit_roundoff
-from ._checks import check_size
-from ._claims import fan_out_claim, parallel_claim, series_claim, with_factored_joint, with_merged_joint
-from ._joining import can_merge, join_fan_out, join_parallel, join_repeat, join_series, realify_layers
-from .construction import Bound, Claim, Construction, as_network
-from .domains import AbstractDomain, Space
-from .network import Network, block_layers
+from .. import targets
+from .._arithmetic.exactness import is_exact_on
+from .._arithmetic.rounding import is_linear_network, linear_rounding, unit_roundoff
+from .._checks import check_size
+from ..construction import Bound, Claim, Construction, as_network
+from ..domains import AbstractDomain, Space
+from ..network import Network, block_layers
+from .algebra import fan_out_claim, parallel_claim, series_claim, with_factored_joint, with_merged_joint
+from .joining import can_merge, join_fan_out, join_parallel, join_repeat, join_series, realify_layers
 
 Part = TypeVar("Part", Network, Construction)
 

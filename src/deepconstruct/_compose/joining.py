@@ -5,11 +5,11 @@ from itertools import zip_longest
 import jax
 import jax.numpy as jnp
 
-from ._bias import bias_vector, join_biases
-from .activations import join
-from .linear import Composed, DirectSum, Identity as IdentityMap, Stack, product
-from .linear.queries import realified
-from .network import Layer, Network, Repeat, flat_layers
+from .._bias import bias_vector, join_biases
+from ..activations import join
+from ..linear import Composed, DirectSum, Identity as IdentityMap, Stack, product
+from ..linear.queries import realified
+from ..network import Layer, Network, Repeat, flat_layers
 
 Parts = tuple[Layer | Repeat, ...]
 

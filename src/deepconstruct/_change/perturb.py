@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from ._checks import check_choice, check_key, check_scalar, is_concrete
-from .construction import Construction, as_network
-from .linear import AbstractLinear, DirectSum, Stack
-from .network import Network, Repeat, repetition
+from .._checks import check_choice, check_key, check_scalar, is_concrete
+from ..construction import Construction, as_network
+from ..linear import AbstractLinear, DirectSum, Stack
+from ..network import Network, Repeat, repetition
 
 _GAINS = {"glorot": None, "he": 2.0, "lecun": 1.0}
 

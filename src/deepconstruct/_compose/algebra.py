@@ -5,14 +5,14 @@ import math
 
 import numpy as np
 
-from . import targets
-from ._arithmetic.exactness import is_exact_after_step, is_exact_on
-from ._arithmetic.intervals import bias_array, layer_range
-from ._arithmetic.rounding import gamma, unit_roundoff
-from ._arithmetic.sensitivity import moduli_through, sensitivities
-from .construction import Bound, Claim, Construction
-from .domains import AbstractDomain, product as product_of_domains
-from .network import Layer, Network, flat_layers
+from .. import targets
+from .._arithmetic.exactness import is_exact_after_step, is_exact_on
+from .._arithmetic.intervals import bias_array, layer_range
+from .._arithmetic.rounding import gamma, unit_roundoff
+from .._arithmetic.sensitivity import moduli_through, sensitivities
+from ..construction import Bound, Claim, Construction
+from ..domains import AbstractDomain, product as product_of_domains
+from ..network import Layer, Network, flat_layers
 
 # How far inputs of a merged network may be off at most: what its joint rounds grows with them.
 _MARGIN = 1.0

@@ -1,0 +1,1 @@
+"""Networks that compute something else: noise, new weights, fewer weights."""

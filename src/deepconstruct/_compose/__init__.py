@@ -1,0 +1,1 @@
+"""Networks and claims made of others."""

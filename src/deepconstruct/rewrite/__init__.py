@@ -1,0 +1,1 @@
+"""Networks made anew that compute the same."""
