@@ -145,10 +145,10 @@ PAIR = [
 
 
 @pytest.mark.parametrize("join", [dc.parallel, dc.fan_out])
-def test_joined_claims_take_maxima_and_the_least_radius(join):
+def test_joined_claims_keep_errors_and_gains_of_every_output_and_the_least_radius(join):
     claim = join(*PAIR).claim
-    assert claim.error == dc.Bound(0.2, 0.02)
-    assert (claim.robustness.radius, claim.robustness.gain, claim.robustness.rounding) == (2, 5, 0.03)
+    assert claim.error == dc.Bound((0.1, 0.2), 0.02)
+    assert claim.robustness == dc.Robustness(2, (1, 5), 0.03)
     assert claim.codomain == Product((UNIT, Box(1, 0.0, 9.0)))
     assert claim.source == "f; g"
 

@@ -7,12 +7,12 @@ from . import activations, domains, linear, losses, systems, targets
 from ._analysis.cost import Cost, cost
 from ._certify import Certificate, certify
 from ._change.perturb import perturb, reinitialize
-from ._compose.combine import fan_out, parallel, realify, repeat, series
+from ._compose import fan_out, parallel, repeat, series
 from ._files import load, save
 from ._fit import Fit, fit
 from .construction import Bound, Claim, Construction, Robustness, claim, origin as origins
 from .network import Label, Layer, Network, Repeat, layer_outputs
-from .rewrite._densify import astype, densify, sparsity_pattern
+from .rewrite import astype, densify, realify, sparsity_pattern
 from .systems import IFS
 from .targets import Target
 

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._arithmetic.exactness import is_exact_on
 from .._checks import check_dtype
-from .._compose.algebra import with_dense_rounding
-from ..construction import Construction, as_network
+from .._compose.rounding import dense_sums
+from ..construction import Claim, Construction, Rewritten, as_network
 from ..linear import Composed, SignPatterns, SignProduct
 from ..network import Network, flat_layers
 
@@ -38,11 +39,20 @@ def densify(network: Any) -> Any:
     if isinstance(network, Construction):
         dense = densify(network.network)
         changed = [isinstance(layer.linear, _ORDERED) for layer in flat_layers(network.network)]
-        claim = with_dense_rounding(network.claim, dense, changed) if any(changed) else network.claim
-        return Construction(dense, claim)
+        claim = _summed_anew(network.claim, dense, changed) if any(changed) else network.claim
+        return Construction(dense, claim, Rewritten("densify", network))
     network = as_network("densify", network)
     dtype = network.dtype
     return Network(tuple(part.dense(dtype) for part in network.layers))
+
+
+def _summed_anew(claim: Claim, dense: Network, changed: list[bool]) -> Claim:
+    found = dense_sums(claim, dense, changed, exact=is_exact_on(dense, claim.domain)).claim(claim)
+    if found is None:
+        raise ValueError(
+            f"densify: the rounding of {claim.target.name} as dense matrices can't be bounded; densify its network"
+        )
+    return found
 
 
 def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
