@@ -4,14 +4,26 @@ import importlib as _importlib
 from typing import TYPE_CHECKING
 
 from . import activations, domains, linear, losses, systems, targets
-from ._analysis.cost import Cost, cost
+from ._analysis.cost import Cost, Costs, cost
 from ._certify import Certificate, certify
 from ._change.perturb import perturb, reinitialize
 from ._compose import fan_out, parallel, repeat, series
 from ._files import load, save
 from ._fit import Fit, fit
 from .construction import Bound, Claim, Construction, Robustness, claim, origin as origins
-from .network import Label, Layer, Network, Repeat, layer_outputs
+from .network import (
+    Label,
+    Layer,
+    Network,
+    Repeat,
+    Unit,
+    Units,
+    layer_outputs,
+    run_with,
+    stack,
+    units,
+    unstack,
+)
 from .rewrite import astype, densify, realify, sparsity_pattern
 from .systems import IFS
 from .targets import Target
@@ -53,6 +65,7 @@ __all__ = [
     "Claim",
     "Construction",
     "Cost",
+    "Costs",
     "CriticalNoise",
     "Fit",
     "Label",
@@ -64,6 +77,8 @@ __all__ = [
     "SparsificationCurve",
     "Sweep",
     "Target",
+    "Unit",
+    "Units",
     "WeightDistance",
     "activations",
     "astype",
@@ -108,15 +123,19 @@ __all__ = [
     "realify",
     "reinitialize",
     "repeat",
+    "run_with",
     "save",
     "series",
     "sparsification_curve",
     "sparsify",
     "sparsity_pattern",
+    "stack",
     "sweep",
     "systems",
     "targets",
     "testing",
+    "units",
+    "unstack",
     "weight_distance",
 ]
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from .._checks import check_available, check_finite, is_concrete
+from .._checks import as_numbers, check_available, check_axis, check_finite, is_concrete
 from ..network import Network, describe
 from .claim import Claim, check_target
 from .origin import Origin, Stated
@@ -57,7 +57,7 @@ class Construction:
                 weights without x64.
         """
         check_available(self.name, self.claim.dtype)
-        x = jnp.asarray(x)
+        x, axis = jnp.asarray(as_numbers(self.name, "inputs", x)), check_axis(self.name, axis)
         if jnp.issubdtype(x.dtype, jnp.inexact):
             bad = ~jnp.all(jnp.isfinite(x))
             if is_concrete(bad):

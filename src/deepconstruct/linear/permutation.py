@@ -33,6 +33,10 @@ class Permutation(AbstractLinear):
     def out_size(self) -> int:
         return len(self.indices.array)
 
+    @property
+    def leaf_shapes(self):
+        return ()
+
     def apply(self, x):
         return x[:, self.indices.array, :]
 
@@ -55,6 +59,10 @@ class Identity(AbstractLinear):
     @property
     def out_size(self) -> int:
         return self.size
+
+    @property
+    def leaf_shapes(self):
+        return ()
 
     def apply(self, x):
         return x
