@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
+from .._checks import known
 from .operator import AbstractLinear, apply_matrix
 
 
@@ -42,4 +43,4 @@ class Dense(AbstractLinear):
 
     def entries(self):
         rows, cols = np.indices(self.shape)
-        return rows.ravel(), cols.ravel(), self.weight.reshape(self.out_size * self.in_size)
+        return rows.ravel(), cols.ravel(), known(self.weight).reshape(self.out_size * self.in_size)
