@@ -166,6 +166,16 @@ def is_concrete(array: Any) -> bool:
     return not isinstance(array, Tracer)
 
 
+def known(array: Any) -> Any:
+    """`array` as NumPy's where its values are known, so that nothing is compiled to compute with it."""
+    return np.asarray(array) if is_concrete(array) else array
+
+
+def library(*arrays: Any) -> Any:
+    """NumPy if all arrays are its own, else `jax.numpy`."""
+    return np if all(isinstance(array, np.ndarray) for array in arrays) else jnp
+
+
 def check_finite(owner: str, what: str, tree: Any) -> None:
     """Refuse NaN and infinity in the concrete arrays of `tree`."""
     for leaf in jax.tree.leaves(tree):

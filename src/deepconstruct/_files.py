@@ -254,7 +254,7 @@ class _Decoder:
     def _array(self, name: str) -> Any:
         array = self._read(name)
         check_available(f"load: {self.path}", array.dtype)
-        return jnp.asarray(array)
+        return jnp.asarray(array, array.dtype)
 
     def _static(self, name: str) -> StaticArray:
         return StaticArray(self._read(name))

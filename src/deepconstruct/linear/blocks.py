@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_size
+from .._checks import check_size, known, library
 from .operator import HIGHEST, SMALL, AbstractLinear, apply_matrix, as_weights
 
 # Blocks of up to this many weights are unrolled into sums of whole slices.
@@ -65,7 +65,7 @@ class BlockDiagonal(AbstractLinear):
 
     def entries(self):
         rows, cols = block_pattern(self.shape)
-        return rows, cols, self.blocks.reshape(len(rows))
+        return rows, cols, known(self.blocks).reshape(len(rows))
 
 
 class Kronecker(AbstractLinear):
@@ -118,7 +118,8 @@ class Kronecker(AbstractLinear):
 
     def entries(self):
         rows, cols = block_pattern(self.shape)
-        values = jnp.broadcast_to(self.matrix[None, :, :, None], self.shape)
+        matrix = known(self.matrix)
+        values = library(matrix).broadcast_to(matrix[None, :, :, None], self.shape)
         return rows, cols, values.reshape(len(rows))
 
 

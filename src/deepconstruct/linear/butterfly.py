@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
+from .._checks import known
 from .._static import StaticArray
 from .blocks import block_pattern
 from .operator import AbstractLinear, as_weights
@@ -73,7 +74,7 @@ class Butterfly(AbstractLinear):
         rows, cols = block_pattern(self.shape)
         if self.permutation is not None:
             cols = self.permutation.array[cols]
-        return rows, cols, self.twiddles.reshape(len(rows))
+        return rows, cols, known(self.twiddles).reshape(len(rows))
 
 
 def merge_stages(first: Butterfly, second: Butterfly) -> Butterfly | None:

@@ -1,8 +1,12 @@
 """A map kept as two factors."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from .._checks import library
 from .operator import AbstractLinear, alike
 
 
@@ -54,8 +58,19 @@ class Composed(AbstractLinear):
         left, right = matches(cols, inner_rows)
         flat = rows[left].astype(np.int64) * self.in_size + inner_cols[right]
         positions, segment = np.unique(flat, return_inverse=True)
-        sums = jax.ops.segment_sum(values[left] * inner_values[right], segment, num_segments=len(positions))
+        sums = _segment_sums(values[left], inner_values[right], segment, len(positions))
         return *np.divmod(positions, self.in_size), sums
+
+
+def _segment_sums(left: Any, right: Any, segment: np.ndarray, count: int) -> Any:
+    """Sums of products, in NumPy where all values are known."""
+    if library(left, right) is jnp:
+        return jax.ops.segment_sum(left * right, segment, num_segments=count)
+    with np.errstate(all="ignore"):  # a sum that overflows is infinite, as in JAX
+        terms = left * right
+        sums = np.zeros(count, terms.dtype)
+        np.add.at(sums, segment, terms)
+    return sums
 
 
 def factors(linear: AbstractLinear) -> list[AbstractLinear]:

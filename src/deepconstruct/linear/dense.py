@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import as_numbers
+from .._checks import as_numbers, known
 from .operator import AbstractLinear, apply_matrix, as_weights, floating
 
 
@@ -49,7 +49,7 @@ class Dense(AbstractLinear):
 
     def entries(self):
         rows, cols = np.indices(self.shape)
-        return rows.ravel(), cols.ravel(), self.weight.reshape(self.out_size * self.in_size)
+        return rows.ravel(), cols.ravel(), known(self.weight).reshape(self.out_size * self.in_size)
 
 
 def as_linear(owner: str, value: Any, dtype: Any = None) -> AbstractLinear:

@@ -19,7 +19,8 @@ HIGHEST = lax.Precision.HIGHEST
 # cost more than the zeros they save.
 SMALL = 1024
 
-Entries = tuple[Int[np.ndarray, " nnz"], Int[np.ndarray, " nnz"], Inexact[Array, " nnz"]]
+# Values are NumPy's where the weights are known: questions about a network are answered without compiling.
+Entries = tuple[Int[np.ndarray, " nnz"], Int[np.ndarray, " nnz"], Inexact[Array | np.ndarray, " nnz"]]
 
 
 class AbstractLinear(eqx.Module):
@@ -67,7 +68,7 @@ class AbstractLinear(eqx.Module):
 
     @abc.abstractmethod
     def entries(self) -> Entries:
-        """Rows, columns (static) and values (traced) of all entries that may be non-zero.
+        """Rows, columns (static) and values (traced, or NumPy's if known) of all entries that may be non-zero.
 
         No position comes twice; values are those of the weights, in no promised order.
         """

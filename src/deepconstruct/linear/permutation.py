@@ -3,7 +3,6 @@
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_size
@@ -81,4 +80,4 @@ def check_permutation(owner: str, indices: Any, size: int) -> StaticArray:
 
 def _ones(size: int):
     # Eight-bit ones take on whatever dtype they meet.
-    return jnp.ones(size, jnp.int8)
+    return np.ones(size, np.int8)

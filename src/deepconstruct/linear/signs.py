@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_size
+from .._checks import check_size, known
 from .operator import AbstractLinear, as_weights
 
 
@@ -62,7 +62,7 @@ class SignPatterns(AbstractLinear):
     def entries(self):
         signs = sign_table(self.n, fixed=self.fixed)
         rows, cols = np.indices(signs.shape)
-        values = jnp.asarray(signs, self.scales.dtype) * self.scales
+        values = signs.astype(self.scales.dtype) * known(self.scales)
         return rows.ravel(), cols.ravel(), values.reshape(signs.size)
 
 
@@ -113,7 +113,7 @@ class SignProduct(AbstractLinear):
     def entries(self):
         signs = sign_table(self.n).prod(axis=1)
         index = np.arange(self.in_size)
-        return np.zeros_like(index), index, jnp.asarray(signs, self.weight.dtype) * self.weight
+        return np.zeros_like(index), index, signs.astype(self.weight.dtype) * known(self.weight)
 
 
 def sums_of_signs(x: Array, start: Array | None = None) -> Array:

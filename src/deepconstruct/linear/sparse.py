@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import as_numbers, is_concrete
+from .._checks import as_numbers, known
 from .._static import StaticArray
 from .operator import SMALL, AbstractLinear, apply_matrix
 
@@ -47,8 +47,7 @@ class Sparse(AbstractLinear):
         order = np.lexsort((cols, rows))
         if not np.array_equal(order, np.arange(len(order))):
             # Known values are ordered in NumPy: a gather in JAX would be compiled for every shape.
-            values = np.asarray(values) if is_concrete(values) else values
-            rows, cols, values = rows[order], cols[order], values[order]
+            rows, cols, values = rows[order], cols[order], known(values)[order]
         self.rows = StaticArray(rows.astype(np.int32))
         self.cols = StaticArray(cols.astype(np.int32))
         self.values = jnp.asarray(values)
@@ -78,7 +77,7 @@ class Sparse(AbstractLinear):
         return jnp.moveaxis(sums, 0, 1).reshape(before, self.out_size, after)
 
     def entries(self):
-        return self.rows.array, self.cols.array, self.values
+        return self.rows.array, self.cols.array, known(self.values)
 
 
 def _check_positions(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> None:

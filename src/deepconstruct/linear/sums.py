@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._checks import library
 from .operator import AbstractLinear, alike
 
 
@@ -103,4 +104,5 @@ def _joined(entries: list, parts: tuple[AbstractLinear, ...], *, shift_columns: 
     col_starts = np.cumsum([0] + [part.in_size for part in parts[:-1]]) * int(shift_columns)
     rows = np.concatenate([rows + start for (rows, _, _), start in zip(entries, row_starts, strict=True)])
     cols = np.concatenate([cols + start for (_, cols, _), start in zip(entries, col_starts, strict=True)])
-    return rows, cols, jnp.concatenate(alike(*(values for _, _, values in entries)))
+    values = alike(*(values for _, _, values in entries))
+    return rows, cols, library(*values).concatenate(values)
