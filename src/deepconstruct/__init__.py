@@ -10,7 +10,7 @@ from ._change.perturb import perturb, reinitialize
 from ._compose.combine import fan_out, parallel, realify, repeat, series
 from ._files import load, save
 from ._fit import Fit, fit
-from .construction import Bound, Claim, Construction, claim
+from .construction import Bound, Claim, Construction, Robustness, claim, origin as origins
 from .network import Label, Layer, Network, Repeat, layer_outputs
 from .rewrite._densify import astype, densify, sparsity_pattern
 from .systems import IFS
@@ -60,6 +60,7 @@ __all__ = [
     "LinearRegions",
     "Network",
     "Repeat",
+    "Robustness",
     "SparsificationCurve",
     "Sweep",
     "Target",
@@ -94,6 +95,7 @@ __all__ = [
     "load",
     "losses",
     "multiplication_gate",
+    "origins",
     "parallel",
     "parity",
     "parity_bounded_depth",

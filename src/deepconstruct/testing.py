@@ -248,7 +248,7 @@ def within_claim_when_moved(build: Build, dtype: str) -> None:
         kind = dtype_of(construction, x)
         # Moved points are rounded; where that could take them beyond the radius they stay.
         rounding = float(jnp.finfo(kind).eps) * float(np.max(np.abs(x), initial=0.0))
-        radius = max(0.0, min(construction.claim.radius, _FAR) * (1 - 2.0**-10) - rounding)
+        radius = max(0.0, min(construction.claim.robustness.radius, _FAR) * (1 - 2.0**-10) - rounding)
         moved = (x + scale * radius * direction).astype(kind)
         over = excess(construction, x, moved)
         assert over <= 0, f"{construction.name}: exceeds its claim by {over:.3g} at {moved}"

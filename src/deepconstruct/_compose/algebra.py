@@ -10,7 +10,7 @@ from .._arithmetic.exactness import is_exact_after_step, is_exact_on
 from .._arithmetic.intervals import bias_array, layer_range
 from .._arithmetic.rounding import gamma, unit_roundoff
 from .._arithmetic.sensitivity import moduli_through, sensitivities
-from ..construction import Bound, Claim, Construction
+from ..construction import Bound, Claim, Construction, Robustness
 from ..domains import AbstractDomain, product as product_of_domains
 from ..network import Layer, Network, flat_layers
 
@@ -30,21 +30,19 @@ def series_claim(inner: Claim, outer: Claim) -> Claim:
     _check_series(inner, outer)
     entering = _entering_error(inner, outer)
     error = _series_error(inner, outer, entering)
-    gain = outer.gain * inner.gain
-    rounding = outer.gain * inner.rounding
+    gain = outer.robustness.gain * inner.robustness.gain
+    rounding = outer.robustness.gain * inner.robustness.rounding
     if inner.error.is_exact:  # else the outer error covers inputs off the domain already
-        rounding += outer.rounding
+        rounding += outer.robustness.rounding
     return Claim(
         target=targets.Composed(outer.target, inner.target),
         domain=inner.domain,
         codomain=outer.codomain,
         error=error,
-        radius=_series_radius(inner, outer, entering),
-        gain=gain,
-        rounding=rounding,
+        robustness=Robustness(_series_radius(inner, outer, entering), gain, rounding),
         dtype=inner.dtype,
         source=_sources(inner, outer),
-        estimate=inner.estimate or outer.estimate,
+        status="estimate" if inner.is_estimate or outer.is_estimate else "proved",
     )
 
 
@@ -65,7 +63,7 @@ def _entering_error(inner: Claim, outer: Claim) -> float:
     """The largest error of the inner network, in the max norm, that the outer network meets."""
     error = inner.error.absolute
     if inner.error.relative:
-        if outer.target.is_linear and math.isinf(outer.radius):
+        if outer.target.is_linear and math.isinf(outer.robustness.radius):
             return error  # the relative part is carried as such
         low, high = inner.codomain.box()
         size = float(np.sqrt(np.sum(np.maximum(low**2, high**2))))
@@ -75,18 +73,22 @@ def _entering_error(inner: Claim, outer: Claim) -> float:
                 f"which {outer.target.name} can't take"
             )
         error += inner.error.relative * size
-    if error > outer.radius:
-        limit = "only exact inputs" if outer.radius == 0 else f"inputs off by at most {outer.radius:.3g}"
+    if error > outer.robustness.radius:
+        limit = (
+            "only exact inputs"
+            if outer.robustness.radius == 0
+            else f"inputs off by at most {outer.robustness.radius:.3g}"
+        )
         raise ValueError(f"series: {inner.target.name} errs by up to {error:.3g} but {outer.target.name} takes {limit}")
     return error
 
 
 def _series_error(inner: Claim, outer: Claim, entering: float) -> Bound:
-    absolute = outer.error.absolute + outer.gain * entering
+    absolute = outer.error.absolute + outer.robustness.gain * entering
     if not inner.error.is_exact:
-        absolute += outer.rounding
+        absolute += outer.robustness.rounding
     relative = outer.error.relative
-    if inner.error.relative and outer.target.is_linear and math.isinf(outer.radius):
+    if inner.error.relative and outer.target.is_linear and math.isinf(outer.robustness.radius):
         low, high = outer.target.stretch()
         if low == 0 or not math.isfinite(high):
             raise ValueError(
@@ -99,10 +101,14 @@ def _series_error(inner: Claim, outer: Claim, entering: float) -> Bound:
 
 
 def _series_radius(inner: Claim, outer: Claim, entering: float) -> float:
-    slack = outer.radius - entering - inner.rounding
+    slack = outer.robustness.radius - entering - inner.robustness.rounding
     if slack <= 0:
         return 0.0
-    return inner.radius if inner.gain == 0 else min(inner.radius, slack / inner.gain * (1 - 2**-40))
+    return (
+        inner.robustness.radius
+        if inner.robustness.gain == 0
+        else min(inner.robustness.radius, slack / inner.robustness.gain * (1 - 2**-40))
+    )
 
 
 def parallel_claim(claims: list[Claim]) -> Claim:
@@ -141,12 +147,14 @@ def _joint_claim(claims: list[Claim], target: targets.AbstractTarget, domain: Ab
         domain=domain,
         codomain=product_of_domains([claim.codomain for claim in claims]),
         error=Bound(max(claim.error.absolute for claim in claims), max(claim.error.relative for claim in claims)),
-        radius=min(claim.radius for claim in claims),
-        gain=max(claim.gain for claim in claims),
-        rounding=max(claim.rounding for claim in claims),
+        robustness=Robustness(
+            min(claim.robustness.radius for claim in claims),
+            max(claim.robustness.gain for claim in claims),
+            max(claim.robustness.rounding for claim in claims),
+        ),
         dtype=claims[0].dtype,
         source=_sources(*claims),
-        estimate=any(claim.estimate for claim in claims),
+        status="estimate" if any(claim.is_estimate for claim in claims) else "proved",
     )
 
 
@@ -156,15 +164,15 @@ def with_merged_joint(claim: Claim, inner: Construction, outer: Construction, me
     Returns `None` where that can't be bounded, so that the joint must stay.
     """
     exact = is_exact_on(merged, claim.domain)
-    if exact and is_exact_after_step(merged) and inner.claim.error.is_exact and inner.claim.gain == 0:
+    if exact and is_exact_after_step(merged) and inner.claim.error.is_exact and inner.claim.robustness.gain == 0:
         return claim
-    margin = min(inner.claim.radius, _MARGIN)
-    claim = dataclasses.replace(claim, radius=min(claim.radius, margin))
+    margin = min(inner.claim.robustness.radius, _MARGIN)
+    claim = _with(claim, radius=min(claim.robustness.radius, margin))
     added = _joint_rounding(inner, outer, margin)
     if exact and not math.isfinite(added):
-        return dataclasses.replace(claim, radius=0.0)  # nothing is known about inputs off the grid
+        return _with(claim, radius=0.0)  # nothing is known about inputs off the grid
     if exact:
-        return dataclasses.replace(claim, rounding=_up(claim.rounding + added))
+        return _with(claim, rounding=_up(claim.robustness.rounding + added))
     if not math.isfinite(added):
         return None
     return dataclasses.replace(claim, error=Bound(_up(claim.error.absolute + added), claim.error.relative))
@@ -180,7 +188,7 @@ def with_factored_joint(claim: Claim, inner: Construction, outer: Construction) 
     if readout.bias is None:
         return claim
     moduli = moduli_through(layer, np.abs(bias_array(readout)))
-    low, high = _moved_box(claim.domain, min(inner.claim.radius, _MARGIN))
+    low, high = _moved_box(claim.domain, min(inner.claim.robustness.radius, _MARGIN))
     for part in flat_layers(inner.network):
         low, high = layer_range(part, low, high)
     shown = sensitivities(flat_layers(outer.network), low, high)[0]
@@ -221,7 +229,7 @@ def with_dense_rounding(claim: Claim, network: Network, changed: list[bool]) -> 
     if is_exact_on(network, claim.domain):
         return claim
     layers = flat_layers(network)
-    low, high = _moved_box(claim.domain, min(claim.radius, _MARGIN))
+    low, high = _moved_box(claim.domain, min(claim.robustness.radius, _MARGIN))
     shown, added = sensitivities(layers, low, high), 0.0
     for layer, is_changed, sensitivity in zip(layers, changed, shown, strict=True):
         if is_changed:
@@ -233,6 +241,10 @@ def with_dense_rounding(claim: Claim, network: Network, changed: list[bool]) -> 
             f"densify: the rounding of {claim.target.name} as dense matrices can't be bounded; densify its network"
         )
     return dataclasses.replace(claim, error=Bound(_up(claim.error.absolute + added), claim.error.relative))
+
+
+def _with(claim: Claim, **changes: float) -> Claim:
+    return dataclasses.replace(claim, robustness=dataclasses.replace(claim.robustness, **changes))  # pyright: ignore
 
 
 def _sources(*claims: Claim) -> str:

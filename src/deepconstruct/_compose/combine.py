@@ -218,7 +218,7 @@ def _real_claim(claim: Claim, real: Network) -> Claim:
         domain=_real_space(claim.domain),
         codomain=_real_space(claim.codomain),
         error=Bound(claim.error.absolute, relative),
-        gain=claim.gain * math.sqrt(2) * (1 + relative),
+        robustness=dataclasses.replace(claim.robustness, gain=claim.robustness.gain * math.sqrt(2) * (1 + relative)),
         dtype=real.dtype.name,
     )
 
