@@ -29,7 +29,7 @@ class Scale(AbstractTarget):
     def name(self):
         return f"scale{self.factors}"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         return x * np.asarray(self.factors)
 
     @property

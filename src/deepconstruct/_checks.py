@@ -89,6 +89,11 @@ def check_available(owner: str, dtype: Any) -> None:
         )
 
 
+def double_precision() -> Any:
+    """A context in which JAX has 64 bits, whatever the configuration says; its name moved between versions."""
+    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def check_key(owner: str, key: Any) -> None:
     """Refuse what isn't one PRNG key (typed, or an old-style pair of 32-bit words)."""
     dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
