@@ -12,7 +12,7 @@ import optax
 import pytest
 
 import deepconstruct as dc
-from deepconstruct import _atomic
+from deepconstruct._io import atomic
 
 KEY = jax.random.key(1)
 CLAIM = dc.parity(4).claim
@@ -43,14 +43,14 @@ def kill_at(monkeypatch, write):
             raise Killed
         real(*paths)
 
-    monkeypatch.setattr(_atomic.os, "replace", replace)
+    monkeypatch.setattr(atomic.os, "replace", replace)
 
 
 @pytest.mark.parametrize("every, writes", [(None, 50), (1, 50), (7, 8), (50, 1), (1000, 1)])
 def test_checkpoints_change_nothing(tmp_path, every, writes, monkeypatch):
     written = []
     real = os.replace
-    monkeypatch.setattr(_atomic.os, "replace", lambda *paths: written.append(paths) or real(*paths))
+    monkeypatch.setattr(atomic.os, "replace", lambda *paths: written.append(paths) or real(*paths))
     same(train(tmp_path / "run", every=every), train())
     assert len(written) == writes
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ._checks import check_available, check_finite, is_concrete
+from ._checks import check_available, check_finite, check_weights, is_concrete
 from .domains import AbstractDomain
 from .network import Network, describe
 from .targets import AbstractTarget
@@ -190,13 +190,17 @@ def claim(network: Network, claim: Claim) -> Construction:
     return Construction(network, claim)
 
 
-def as_network(owner: str, value: Any) -> Network:
-    """The network of a construction, or the network itself."""
-    if isinstance(value, Construction):
-        return value.network
-    if not isinstance(value, Network):
+def as_network(owner: str, value: Any, *, read: bool = False) -> Network:
+    """The network of a construction, or the network itself, of which JAX can compute.
+
+    With `read` the weights may have left the x64 scope in which they were made: they are only looked at.
+    """
+    network = value.network if isinstance(value, Construction) else value
+    if not isinstance(network, Network):
         raise TypeError(f"{owner}: expected a Network or Construction; got {type(value).__name__}")
-    return value
+    if not read:
+        check_weights(owner, network)
+    return network
 
 
 @partial(jax.jit, static_argnums=2)

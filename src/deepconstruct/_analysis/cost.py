@@ -52,7 +52,7 @@ def cost(network: Network | Construction) -> Cost:
         >>> dc.cost(dc.parity(32))
         Cost(layers=6, depth=5, width=32, neurons=62, linear_neurons=0, synapses=186, parameters=248)
     """
-    network = as_network("cost", network)
+    network = as_network("cost", network, read=True)
     layers = flat_layers(network)
     hidden = layers[:-1] if layers[-1].is_readout else layers
     return Cost(

@@ -10,7 +10,7 @@ from .._arithmetic.rounding import is_linear_network, linear_rounding, unit_roun
 from .._checks import check_size
 from ..construction import Bound, Claim, Construction, as_network
 from ..domains import AbstractDomain, Space
-from ..network import Network, block_layers
+from ..network import Network, block_layers, own
 from .algebra import fan_out_claim, parallel_claim, series_claim, with_factored_joint, with_merged_joint
 from .joining import can_merge, join_fan_out, join_parallel, join_repeat, join_series, realify_layers
 
@@ -48,7 +48,7 @@ def series(*parts: Part, merge: bool = True) -> Part:
     result = parts[0]
     for part in parts[1:]:
         result = _series_pair(result, part, merge)
-    return result
+    return _owned(result)
 
 
 def _series_pair(first: Any, second: Any, merge: bool) -> Any:
@@ -122,9 +122,16 @@ def _joined(owner: str, parts: Any, join: Any, join_claims: Any) -> Any:
     """Join networks; for constructions, join the claims too."""
     _check_parts(owner, parts)
     if isinstance(parts[0], Network):
-        return Network(join(list(parts)))
+        return _owned(Network(join(list(parts))))
     claim = join_claims([part.claim for part in parts])
-    return Construction(Network(join([part.network for part in parts])), claim)
+    return _owned(Construction(Network(join([part.network for part in parts])), claim))
+
+
+def _owned(whole: Part) -> Part:
+    """The same with memory of its own, shared neither with its parts nor inside."""
+    if isinstance(whole, Construction):
+        return dataclasses.replace(whole, network=own(whole.network))
+    return own(whole)
 
 
 def repeat(part: Part, times: int, *, merge: bool = True) -> Part:
@@ -155,8 +162,8 @@ def repeat(part: Part, times: int, *, merge: bool = True) -> Part:
     if network.in_size != network.out_size:
         raise ValueError(f"repeat: the network takes {network.in_size} numbers but gives {network.out_size}")
     if isinstance(part, Network):
-        return Network(join_repeat(part.layers, times, merge=merge))
-    return _repeat_construction(part, times, merge)
+        return _owned(Network(join_repeat(part.layers, times, merge=merge)))
+    return _owned(_repeat_construction(part, times, merge))
 
 
 def _repeat_construction(part: Construction, times: int, merge: bool) -> Construction:
@@ -201,7 +208,7 @@ def realify(part: Part) -> Part:
         raise ValueError("realify: every layer must be linear; this network has other activations")
     real = Network(realify_layers(network))
     result: Any = Construction(real, _real_claim(part.claim, real)) if isinstance(part, Construction) else real
-    return result
+    return _owned(result)
 
 
 def _real_claim(claim: Claim, real: Network) -> Claim:
@@ -236,6 +243,8 @@ def _check_parts(owner: str, parts: tuple) -> None:
     if kinds not in ({Network}, {Construction}):
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise TypeError(f"{owner}: pass either networks or constructions, not a mix; got {found}")
+    for part in parts:
+        as_network(owner, part)
 
 
 def _check_sizes(first: Network, second: Network) -> None:

@@ -2,6 +2,6 @@
 
 from .layer import Label as Label, Layer as Layer
 from .network import Network as Network, describe as describe
-from .queries import flat_layers as flat_layers, layer_outputs as layer_outputs
+from .queries import flat_layers as flat_layers, layer_outputs as layer_outputs, own as own
 from .repeat import Repeat as Repeat, block_layers as block_layers, repetition as repetition
 from .running import UNITS_HELD as UNITS_HELD, plan as plan

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_finite
+from .._checks import check_finite, check_weights
 from .layer import Layer
 from .narrow import is_narrow, run_narrow
 from .repeat import Repeat, check_chain
@@ -61,8 +61,11 @@ class Network(eqx.Module):
     @property
     def dtype(self) -> np.dtype:
         """The dtype of the weights (JAX's default real one where there are none)."""
-        leaves = jax.tree.leaves(self.layers)
-        return np.dtype(jnp.result_type(*leaves) if leaves else jnp.result_type(float))
+        found = {np.dtype(leaf.dtype) for leaf in jax.tree.leaves(self.layers) if hasattr(leaf, "dtype")}
+        if len(found) == 1:
+            return found.pop()  # also 64 bits after x64 was left
+        with jax.numpy_dtype_promotion("standard"):
+            return np.dtype(jnp.result_type(*found) if found else jnp.result_type(float))
 
     def __call__(self, x: Any, *, axis: int = -1) -> Inexact[Array, "..."]:
         """Run the network along one axis of `x`.
@@ -75,10 +78,15 @@ class Network(eqx.Module):
         Returns:
             The same shape with `out_size` on that axis.
 
+        A network of labels, one a leaf, gives itself where it is called with a network: Optax takes whatever
+        can be called for a function of the weights, also where it was given labels or masks.
+
         Raises:
-            ValueError: a wrong number of features.
-            TypeError: complex input to a real network.
+            ValueError: a wrong number of features, or 64-bit weights without x64.
+            TypeError: complex input to a real network, or a network for its input.
         """
+        if isinstance(x, Network):
+            return self._labels()
         x, axis = self._prepared(x, axis)
         shape = x.shape
         before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
@@ -86,7 +94,13 @@ class Network(eqx.Module):
         y = run_narrow(self.layers, x) if is_narrow(self.layers, before * after) else run_layers(self.layers, x)
         return y.reshape(*shape[:axis], self.out_size, *shape[axis + 1 :])
 
+    def _labels(self) -> Any:
+        if any(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(self)):
+            raise TypeError("Network: expected an array of inputs; got a Network (dc.series runs one after another)")
+        return self
+
     def _prepared(self, x: Any, axis: int) -> tuple[Array, int]:
+        check_weights("Network", self)
         x = jnp.asarray(x)
         if not -x.ndim <= axis < x.ndim or x.shape[axis] != self.in_size:
             raise ValueError(

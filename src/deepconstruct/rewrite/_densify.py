@@ -10,7 +10,7 @@ from .._checks import check_dtype
 from .._compose.algebra import with_dense_rounding
 from ..construction import Construction, as_network
 from ..linear import Composed, SignPatterns, SignProduct
-from ..network import Network, flat_layers
+from ..network import Network, flat_layers, own
 
 # Maps whose claims count on the order in which they sum.
 _ORDERED = (SignPatterns, SignProduct, Composed)
@@ -42,7 +42,7 @@ def densify(network: Any) -> Any:
         return Construction(dense, claim)
     network = as_network("densify", network)
     dtype = network.dtype
-    return Network(tuple(part.dense(dtype) for part in network.layers))
+    return own(Network(tuple(part.dense(dtype) for part in network.layers)))
 
 
 def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
@@ -56,7 +56,7 @@ def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
         >>> [int(mask.sum()) for mask in dc.sparsity_pattern(dc.parity(4))]
         [8, 8, 2]
     """
-    network = as_network("sparsity_pattern", network)
+    network = as_network("sparsity_pattern", network, read=True)
     masks = []
     for layer in flat_layers(network):
         rows, cols, _ = layer.linear.entries()
@@ -91,4 +91,4 @@ def astype(network: Network, dtype: Any) -> Network:
     network = as_network("astype", network)
     kind = "complex" if jnp.issubdtype(network.dtype, jnp.complexfloating) else "real"
     resolved = check_dtype("astype", dtype, kind=kind)
-    return jax.tree.map(lambda leaf: leaf.astype(resolved), network)
+    return own(jax.tree.map(lambda leaf: leaf.astype(resolved), network))
