@@ -8,7 +8,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_finite
+from .._checks import check_finite, check_weights
 from .inputs import dtype_of, is_template, prepared
 from .layer import Layer
 from .matrices import layers_from_matrices
@@ -109,9 +109,12 @@ class Network(eqx.Module):
         Returns:
             The same shape with `out_size` on that axis.
 
+        A network of labels, one a leaf, gives itself where it is called with a network: Optax takes whatever
+        can be called for a function of the weights, also where it was given labels or masks.
+
         Raises:
-            ValueError: a wrong number of features.
-            TypeError: complex input to a real network, text, or objects.
+            ValueError: a wrong number of features, or 64-bit weights without x64.
+            TypeError: complex input to a real network, text, objects, or a network for its input.
         """
         if is_template(self, x):
             return self  # pyright: ignore[reportReturnType]
@@ -123,6 +126,7 @@ class Network(eqx.Module):
         return y.reshape(*shape[:axis], self.out_size, *shape[axis + 1 :])
 
     def _prepared(self, x: Any, axis: Any = -1) -> tuple[Array, int]:
+        check_weights("Network", self)
         check_single("Network", self.layers)
         return prepared("Network", self.in_size, self.dtype, x, axis)
 
