@@ -8,7 +8,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_finite, check_weights
+from .._checks import check_finite
 from .inputs import dtype_of, is_template, prepared
 from .layer import Layer
 from .matrices import layers_from_matrices
@@ -126,7 +126,6 @@ class Network(eqx.Module):
         return y.reshape(*shape[:axis], self.out_size, *shape[axis + 1 :])
 
     def _prepared(self, x: Any, axis: Any = -1) -> tuple[Array, int]:
-        check_weights("Network", self)
         check_single("Network", self.layers)
         return prepared("Network", self.in_size, self.dtype, x, axis)
 
