@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._checks import check_all, check_shape, check_size
 from .base import AbstractTarget, concatenate, inexact
 
 
@@ -17,6 +18,9 @@ class Composed(AbstractTarget):
 
     outer: AbstractTarget
     inner: AbstractTarget
+
+    def __post_init__(self):
+        check_all("Composed", "outer and inner", (self.outer, self.inner), AbstractTarget)
 
     @property
     def name(self):
@@ -46,6 +50,10 @@ class Iterated(AbstractTarget):
 
     target: AbstractTarget
     times: int
+
+    def __post_init__(self):
+        check_all("Iterated", "target", (self.target,), AbstractTarget)
+        check_size("Iterated", "times", self.times)
 
     @property
     def name(self):
@@ -79,6 +87,10 @@ class Parallel(AbstractTarget):
 
     targets: tuple[AbstractTarget, ...]
     sizes: tuple[int, ...]
+
+    def __post_init__(self):
+        check_all("Parallel", "targets", self.targets, AbstractTarget)
+        check_shape("Parallel", "sizes", self.sizes, len(self.targets))
 
     @property
     def name(self):
@@ -119,6 +131,9 @@ class FanOut(AbstractTarget):
 
     targets: tuple[AbstractTarget, ...]
 
+    def __post_init__(self):
+        check_all("FanOut", "targets", self.targets, AbstractTarget)
+
     @property
     def name(self):
         return " & ".join(target.name for target in self.targets)
@@ -146,6 +161,9 @@ class Realified(AbstractTarget):
     """A complex target on stacked real and imaginary parts: `(Re x, Im x) -> (Re y, Im y)`."""
 
     target: AbstractTarget
+
+    def __post_init__(self):
+        check_all("Realified", "target", (self.target,), AbstractTarget)
 
     @property
     def name(self):
