@@ -7,6 +7,7 @@ from . import activations, domains, linear, losses, systems, targets
 from ._analysis.cost import Cost, Costs, cost
 from ._certify import Certificate, certify
 from ._change.perturb import perturb, reinitialize
+from ._checks import hint as _hint
 from ._compose import fan_out, parallel, repeat, series
 from ._files import load, save
 from ._fit import Fit, fit
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ._sweep import Sweep, sweep
     from .constructions import (
         bit_product,
+        bits_to_signs,
         boolean_classifier,
         boolean_function,
         fft,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         polynomial,
         product_tree,
         quadratic_form,
+        signs_to_bits,
     )
 
 __version__ = "0.1.0"
@@ -84,6 +87,7 @@ __all__ = [
     "astype",
     "basin",
     "bit_product",
+    "bits_to_signs",
     "boolean_classifier",
     "boolean_function",
     "bounds",
@@ -126,6 +130,7 @@ __all__ = [
     "run_with",
     "save",
     "series",
+    "signs_to_bits",
     "sparsification_curve",
     "sparsify",
     "sparsity_pattern",
@@ -161,7 +166,7 @@ def __getattr__(name: str):
         value = getattr(_importlib.import_module(f"{__name__}.{_HOME.get(name, 'constructions')}"), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_hint(name, __all__)}")
 
 
 def __dir__() -> list[str]:

@@ -22,7 +22,7 @@ def check_size(owner: str, argument: str, value: Any, *, minimum: int = 1) -> in
     except TypeError:
         raise TypeError(f"{owner}: {argument} must be an integer; got {value!r} ({type(value).__name__})") from None
     if size < minimum:
-        raise ValueError(f"{owner}: {argument} must be at least {minimum}; got {size}")
+        raise ValueError(f"{owner}: {argument} must be at least {minimum}; got {digits(size)}")
     return size
 
 
@@ -189,6 +189,11 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return 2**40
+
+
+def digits(number: int) -> str:
+    """An integer for messages: as it is, or in powers of two where it has too many digits."""
+    return str(number) if abs(number) < 2**64 else f"about 2^{number.bit_length() - 1}"
 
 
 def _bytes(count: int) -> str:

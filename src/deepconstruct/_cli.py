@@ -14,6 +14,7 @@ import jax
 from . import __version__, catalog
 from ._analysis.cost import cost
 from ._certify import certify
+from ._checks import hint
 from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
 
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_certify)
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
-    again.add_argument("name", choices=sorted(EXPERIMENTS), help="which: %(choices)s", metavar="NAME")
+    again.add_argument("name", type=_experiment, help=f"which: {', '.join(sorted(EXPERIMENTS))}", metavar="NAME")
     again.add_argument("--full", action="store_true", help="the source's own sizes, for accelerators")
     again.add_argument("--out", type=Path, help="folder for figure, data and report (default: ./NAME)")
     again.add_argument(
@@ -61,6 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     again.set_defaults(run=_reproduce)
     return parser
+
+
+def _experiment(name: str) -> str:
+    """The name of an experiment, with hyphens or underscores."""
+    found = name.replace("_", "-")
+    if found not in EXPERIMENTS:
+        known = ", ".join(sorted(EXPERIMENTS))
+        raise argparse.ArgumentTypeError(f"no experiment {name!r}; known are {known}{hint(found, EXPERIMENTS)}")
+    return found
 
 
 def _tour(options: argparse.Namespace) -> int:
@@ -79,7 +89,7 @@ def _list(options: argparse.Namespace) -> int:
 def _certify(options: argparse.Namespace) -> int:
     if options.dtype in ("float64", "complex128"):
         jax.config.update("jax_enable_x64", True)
-    construction = catalog.build(options.name, options.size, dtype=options.dtype)
+    construction = catalog.build(options.name.replace("-", "_"), options.size, dtype=options.dtype)
     certificate = certify(construction, method=options.method)
     print(construction)
     print(cost(construction))

@@ -15,6 +15,7 @@ from . import systems
 from .construction import Construction
 from .constructions import (
     bit_product,
+    bits_to_signs,
     boolean_classifier,
     boolean_function,
     fft,
@@ -29,6 +30,7 @@ from .constructions import (
     polynomial,
     product_tree,
     quadratic_form,
+    signs_to_bits,
 )
 from .rewrite import realify
 
@@ -164,6 +166,17 @@ def _parity_entries() -> Iterator[Entry]:
         "parity_bounded_depth", "parity of n bits, AND/OR gates in depth 3", 16, (4, 5, 9),
         ("n 2^m + m 4^(m-1) + 2^(m-1), m = sqrt n", _bounded_gates), "Ruderman's slides",
         lambda n, dtype=None: parity_bounded_depth(n, 3, dtype=dtype),
+    )  # fmt: skip
+
+
+def _encoding_entries() -> Iterator[Entry]:
+    yield _real(
+        "bits_to_signs", "n bits written as signs", 8, (1, 2, 5), ("n", lambda n: n), "b = (1 - s) / 2",
+        lambda n, dtype=None: bits_to_signs(n, dtype=dtype),
+    )  # fmt: skip
+    yield _real(
+        "signs_to_bits", "n signs written as bits", 8, (1, 2, 5), ("n", lambda n: n), "b = (1 - s) / 2",
+        lambda n, dtype=None: signs_to_bits(n, dtype=dtype),
     )  # fmt: skip
 
 
@@ -352,6 +365,7 @@ _FAMILIES = (
     _product_entries,
     _polynomial_entries,
     _boolean_entries,
+    _encoding_entries,
     _fractal_entries,
 )
 

@@ -5,6 +5,7 @@ from .boolean import (
     boolean_classifier as boolean_classifier,
     boolean_function as boolean_function,
 )
+from .encoding import bits_to_signs as bits_to_signs, signs_to_bits as signs_to_bits
 from .fourier import fft as fft
 from .fractals import fractal as fractal
 from .parity import parity as parity, parity_bounded_depth as parity_bounded_depth, parity_shallow as parity_shallow
@@ -22,6 +23,7 @@ from .products import (
 
 __all__ = [
     "bit_product",
+    "bits_to_signs",
     "boolean_classifier",
     "boolean_function",
     "fft",
@@ -36,4 +38,5 @@ __all__ = [
     "polynomial",
     "product_tree",
     "quadratic_form",
+    "signs_to_bits",
 ]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_dtype, check_scalar, check_size
+from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step
 from ...construction import Claim, Construction
 from ...domains import Bits
@@ -64,6 +64,7 @@ def bit_product(
             raise ValueError(f"{owner}: tolerance must be below 1/2; got {tolerance:g}")
     unit = resolve_conjunction(owner, activation, tolerance, 1.0)
     resolved = check_dtype(owner, dtype)
+    check_allocation(owner, f"the weights of k={digits(k)}", k, resolved)
     u = unit_roundoff(resolved)
     error = unit.error() + unit.rounding(u)
     if tolerance is not None and error > tolerance:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_dtype, check_size
+from ..._checks import check_dtype, check_size, digits
 from ...activations import Identity, Step
 from ...construction import Claim, Construction, Robustness
 from ...domains import Bits
@@ -22,6 +22,7 @@ from ...network import Label, Layer, Network
 from ...targets import Parity
 
 _LARGEST = 2**20
+_WIDEST = 32
 
 
 def parity_bounded_depth(n: int, depth: int, *, dtype: Any = None) -> Construction:
@@ -61,20 +62,23 @@ def parity_bounded_depth(n: int, depth: int, *, dtype: Any = None) -> Constructi
     depth = check_size("parity_bounded_depth", "depth", depth, minimum=2)
     deepest = max(1 + (n - 1).bit_length(), 2)
     if depth > deepest:
-        raise ValueError(f"parity_bounded_depth: depth must be at most {deepest} for n={n}; got {depth}")
+        raise ValueError(
+            f"parity_bounded_depth: depth must be at most {deepest} for n={digits(n)}; got {digits(depth)}"
+        )
     resolved = check_dtype("parity_bounded_depth", dtype)
     size = _block_size(n, depth - 1)
     if n * 2**size > _LARGEST * size:
         raise ValueError(
-            f"parity_bounded_depth: n={n} in depth {depth} needs about {n // size} * 2^{size} gates; use a larger depth"
+            f"parity_bounded_depth: n={digits(n)} in depth {depth} needs {'about' if size < _WIDEST else 'more than'} "
+            f"{digits(n // size)} * 2^{size} gates; use a larger depth"
         )
     return Construction(Network(_layers(n, depth - 1, size, resolved)), _claim(n, size, resolved))
 
 
 def _block_size(n: int, levels: int) -> int:
-    """The least `m` with `m^levels >= n`."""
+    """The least `m` with `m^levels >= n`, looked for up to where blocks have too many gates anyway."""
     size = 1
-    while size**levels < n:
+    while size**levels < n and size < _WIDEST:
         size += 1
     return size
 

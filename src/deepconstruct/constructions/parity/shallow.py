@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.rounding import gamma, unit_roundoff
-from ..._checks import check_choice, check_dtype, check_size
+from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from ...activations import AbstractActivation, Identity, ReLU, Step, resolve
 from ...construction import Claim, Construction, Robustness
 from ...domains import Bits
@@ -59,6 +59,8 @@ def parity_shallow(
     check_choice("parity_shallow", "kind", kind, ("count", "dnf"))
     act = resolve("parity_shallow", activation, _ACTIVATIONS)
     resolved = check_dtype("parity_shallow", dtype)
+    if kind == "count":
+        check_allocation("parity_shallow", f"the weights of n={digits(n)}", n * n, resolved)
     hidden, readout = _count(n, act, resolved) if kind == "count" else _dnf(n, act, resolved)
     weights, biases = hidden
     layers = (
@@ -90,7 +92,9 @@ def _count(n: int, activation: AbstractActivation, dtype: np.dtype) -> tuple[tup
 
 def _dnf(n: int, activation: AbstractActivation, dtype: np.dtype) -> tuple[tuple, np.ndarray]:
     if n > _LARGEST_DNF:
-        raise ValueError(f"parity_shallow: kind='dnf' has 2^(n-1) units, so n must be at most {_LARGEST_DNF}; got {n}")
+        raise ValueError(
+            f"parity_shallow: kind='dnf' has 2^(n-1) units, so n must be at most {_LARGEST_DNF}; got {digits(n)}"
+        )
     table = bit_table(n).astype(int)
     odd = table[table.sum(axis=1) % 2 == 1]
     slack = 1.0 if isinstance(activation, ReLU) else 0.5

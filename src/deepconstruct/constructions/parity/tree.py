@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_choice, check_dtype, check_size
+from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step, resolve
 from ...construction import Bound, Claim, Construction, Robustness
 from ...domains import Bits, Signs
@@ -83,6 +83,7 @@ def parity(
     check_choice("parity", "encoding", encoding, ("bits", "signs"))
     check_choice("parity", "readout", readout, ("calibrated", "raw"))
     resolved = check_dtype("parity", dtype)
+    check_allocation("parity", f"the weights of n={digits(n)}", n * min(n, arity), resolved)
     levels = tree_levels(n, arity)
     if tied and any(len(level) > 1 for level in levels):
         raise ValueError(f"parity: tied=True needs levels of equal gates; n={n} with arity={arity} has uneven ones")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..._checks import check_dtype, check_scalar, check_size
+from ..._checks import check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation, Power
 from ...construction import Construction
 from ...network import Network
@@ -105,9 +105,10 @@ def _patterns(n: int, act: AbstractActivation, output_bias: bool, symmetric: boo
     kind = "subsets" if output_bias else "fixed" if symmetric else "signs"
     largest = _LARGEST_SUBSETS if output_bias else _LARGEST
     if n > largest:
+        units = f"{Patterns(n, kind).units:.3g}" if n < 1000 else "2^n"
         raise ValueError(
             f"flat_product: n must be at most {largest}{' with output_bias' if output_bias else ''}, as it has "
-            f"{Patterns(n, kind).units:.3g} units; got {n}. dc.product_tree needs only 4 (n - 1)"
+            f"{units} units; got {digits(n)}. dc.product_tree needs only 4 (n - 1)"
         )
     return Patterns(n, kind)
 

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..._checks import check_dtype, check_scalar, check_size
+from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation
 from ...construction import Construction
 from ...domains import Box
 from ...targets import Product
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import Circuit, Operation, Sum, build_within
+
+# What is written down about a gate takes more than so many numbers.
+_RECORD = 64
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), section III.H"
 
@@ -61,6 +64,7 @@ def product_tree(
     bound = check_scalar(owner, "bound", bound, strict=True)
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
+    check_allocation(owner, f"the gates of n={digits(n)}", _RECORD * n)
     circuit = _circuit(n, bound)
     what = f"{act.name()} in {resolved.name} at n={n}"
     network, accuracy = build_within(owner, circuit, act, resolved, tolerance, what)
