@@ -47,7 +47,7 @@ def real_table(n, seed=0, outputs=1):
 def assert_keeps_its_claim(construction, x, wanted, rng):
     """At all of `x`, and at inputs moved by the whole radius, by a thousandth of it, and to where it hurts."""
     assert error_within(construction, x, wanted) <= 0
-    radius = construction.claim.radius * (1 - 2.0**-10)
+    radius = construction.claim.robustness.radius * (1 - 2.0**-10)
     assert radius > 0
     for steps in (rng.choice([-1.0, 1.0], x.shape), rng.uniform(-1, 1, x.shape) / 1000, 1 - 2 * x):
         moved = (x + steps * radius).astype(construction.claim.dtype).astype(float)

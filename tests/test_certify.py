@@ -189,7 +189,7 @@ class Matrix(AbstractTarget):
     def name(self):
         return "matrix"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         return x @ np.array(self.rows).T
 
     @property

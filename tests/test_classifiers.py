@@ -73,11 +73,16 @@ def assert_keeps_its_claim(construction, x, posterior, rng, slack=0.0):
     wanted = posterior(x)
     error = np.abs(np.asarray(construction(x), float) - wanted).max()
     assert error <= claim.error.absolute + slack
-    steps = rng.choice([-1.0, 1.0], x.shape) * rng.choice([1.0, 1e-3], (len(x), 1)) * claim.radius * (1 - 2.0**-10)
+    steps = (
+        rng.choice([-1.0, 1.0], x.shape)
+        * rng.choice([1.0, 1e-3], (len(x), 1))
+        * claim.robustness.radius
+        * (1 - 2.0**-10)
+    )
     moved = (x + steps).astype(claim.dtype).astype(float)
     error = np.abs(np.asarray(construction(moved), float) - wanted).max(axis=1)
     allowed = [claim.error.absolute + claim.allowance(delta) for delta in np.abs(moved - x).max(axis=1)]
-    assert claim.radius > 0
+    assert claim.robustness.radius > 0
     assert (error <= np.array(allowed) + slack).all()
 
 

@@ -297,7 +297,7 @@ def test_realified_construction_is_proved():
 def test_claims_of_merged_joints_stay_of_use():
     # Infinite rounding would be sound and say nothing.
     tree = dc.series(dc.parallel(dc.parity(2), dc.parity(2)), dc.parity(2, activation="step"))
-    assert tree.claim.radius == 0 or math.isfinite(tree.claim.rounding)
+    assert tree.claim.robustness.radius == 0 or math.isfinite(tree.claim.robustness.rounding)
 
 
 # Refusals -----------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_a_joint_whose_bias_can_not_be_bounded_stays_linear():
     scaled = dc.claim(both.network, dc.Claim(**{**vars(both.claim), "codomain": Box(2, -1.0, 1.0)}))
     joined = dc.series(scaled, unknown)
     assert dc.cost(joined).linear_neurons == 2
-    assert joined.claim.estimate
+    assert joined.claim.is_estimate
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ def test_intervals_of_an_unknown_function_are_the_whole_line():
 def test_estimates_stay_estimates_in_compositions():
     guess = dc.multiplication_gate(activation=jnp.arctan, dtype="float64")
     sure = dc.multiplication_gate(dtype="float64")
-    assert guess.claim.estimate
-    assert not sure.claim.estimate
+    assert guess.claim.is_estimate
+    assert not sure.claim.is_estimate
     assert "estimate" in repr(guess)
-    assert dc.series(dc.parallel(sure, guess), sure).claim.estimate
-    assert dc.fan_out(sure, guess).claim.estimate
+    assert dc.series(dc.parallel(sure, guess), sure).claim.is_estimate
+    assert dc.fan_out(sure, guess).claim.is_estimate
     assert dc.certify(guess, samples=100).verdict == "tested"

@@ -52,7 +52,7 @@ def measured(product: dc.Construction, share: float = 0.0) -> float:
     bound = float(claim.domain.high)  # pyright: ignore[reportAttributeAccessIssue]
     x = (unit_points(product.in_size) * bound).astype(claim.dtype)
     flips = np.random.default_rng(1).choice([1, 1, 1, -1], x.shape)
-    moved = x + (np.sign(x) * flips * share * claim.radius * (1 - 1e-5)).astype(claim.dtype)
+    moved = x + (np.sign(x) * flips * share * claim.robustness.radius * (1 - 1e-5)).astype(claim.dtype)
     exact = x.astype(np.longdouble).prod(axis=1)
     return float(np.abs(np.asarray(product(moved))[:, 0] - exact).max())
 
@@ -75,7 +75,7 @@ def test_the_error_is_near_the_least_known_and_within_the_claim(n, activation, d
 def test_every_activation_keeps_its_claim(activation, n, dtype):
     product = build(n, dtype, activation=activation)
     assert measured(product) <= product.claim.error.absolute
-    assert not product.claim.estimate
+    assert not product.claim.is_estimate
 
 
 @pytest.mark.parametrize("bound", [0.1, 3.0, 10.0])
@@ -99,8 +99,8 @@ def test_errors_are_relative_to_the_power_of_the_bound(n, bound):
 def test_claims_hold_for_inputs_that_are_off(n, options, share):
     product = dc.flat_product(n, **options)
     claim = product.claim
-    assert claim.radius > 0
-    assert measured(product, share) <= claim.error.absolute + claim.allowance(share * claim.radius)
+    assert claim.robustness.radius > 0
+    assert measured(product, share) <= claim.error.absolute + claim.allowance(share * claim.robustness.radius)
 
 
 # Exact powers -------------------------------------------------------------------------------------
@@ -255,14 +255,14 @@ OWN = {
 ))  # fmt: skip
 def test_estimates_for_your_own_function_are_good_ones(name, n):
     product = dc.flat_product(n, activation=OWN[name], dtype="float64")
-    assert product.claim.estimate
+    assert product.claim.is_estimate
     # An estimate may be a little too low, but not by orders of magnitude.
     assert measured(product) <= 10 * product.claim.error.absolute
 
 
 def test_bounds_of_derivatives_make_the_claim_proved():
     product = dc.flat_product(3, activation=Custom(jnp.sin, "sine", ((9, 1.0),)), dtype="float64")
-    assert not product.claim.estimate
+    assert not product.claim.is_estimate
     assert measured(product) <= product.claim.error.absolute <= 1e-6
 
 

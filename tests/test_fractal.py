@@ -183,7 +183,7 @@ def systems_of(draw, maps: int, size: int) -> dc.IFS:
 def test_random_systems_keep_the_claim(d, maps, data):
     construction = dc.fractal(data.draw(systems_of(maps, d)), 3, dtype="float64")
     # Drawn points are off by some roundings themselves.
-    check_outputs(construction, 600, delta=max(construction.claim.radius - 2.0**-50, 0.0))
+    check_outputs(construction, 600, delta=max(construction.claim.robustness.radius - 2.0**-50, 0.0))
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -194,7 +194,7 @@ def test_random_systems_are_rotated_and_mirrored(flip):
     system = dc.IFS(turns @ np.diag([-1.0 if flip else 1.0, 1.0]), systems.cantor_dust(2, 0.5).offsets.array)
     assert np.all((np.linalg.det(system.linear.array) < 0) == flip)
     construction = dc.fractal(system, 5, dtype="float32")
-    check_outputs(construction, 600, delta=construction.claim.radius - 2.0**-23)
+    check_outputs(construction, 600, delta=construction.claim.robustness.radius - 2.0**-23)
 
 
 def test_maps_in_any_order_and_a_single_map_are_systems_too():

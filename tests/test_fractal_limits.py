@@ -62,7 +62,7 @@ def test_the_deepest_level_is_exact(system, dtype, each):
 def test_moved_points_are_right_up_to_the_radius(system, dtype, room):
     construction = dc.fractal(system, 4, dtype=dtype)
     # Points drawn here are off by their own rounding.
-    check_outputs(construction, COUNT, delta=construction.claim.radius - room)
+    check_outputs(construction, COUNT, delta=construction.claim.robustness.radius - room)
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_dyadic_systems_are_exact_beyond_the_floor(d, dtype, level, letters):
 
 
 def test_dyadic_levels_that_others_carry_have_a_radius_and_deeper_ones_none():
-    radii = [dc.fractal(systems.cantor(1 / 4), level, dtype="float32").claim.radius for level in (2, 7, 30)]
+    radii = [dc.fractal(systems.cantor(1 / 4), level, dtype="float32").claim.robustness.radius for level in (2, 7, 30)]
     assert radii[0] > radii[1] > radii[2] == 0
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 
 import hypothesis
 import jax
@@ -76,6 +77,10 @@ class CountedTwice(AbstractLinear):
     def out_size(self):
         return 1
 
+    @property
+    def leaf_shapes(self):
+        return ((),)
+
     def apply(self, x):
         return x * self.weight
 
@@ -120,10 +125,16 @@ BROKEN = {
         ),
     },
     "within_claim_when_moved": {
-        "gain too small": lambda dtype: claiming(dc.parity(4, dtype=dtype), gain=1.0),
-        "no gain": lambda dtype: claiming(dc.realify(dc.fft(4, dtype="complex64")), gain=0.0, dtype="float32"),
-        "radius too large": lambda dtype: claiming(dc.parity(4, activation="step", dtype=dtype), radius=0.5),
-        "radius beyond the basin": lambda dtype: claiming(sigmoid(dtype), radius=0.24),
+        "gain too small": lambda dtype: claiming(dc.parity(4, dtype=dtype), robustness=dc.Robustness(1.0, gain=1.0)),
+        "no gain": lambda dtype: claiming(
+            dc.realify(dc.fft(4, dtype="complex64")), robustness=dc.Robustness(math.inf), dtype="float32"
+        ),
+        "radius too large": lambda dtype: claiming(
+            dc.parity(4, activation="step", dtype=dtype), robustness=dc.Robustness(0.5)
+        ),
+        "radius beyond the basin": lambda dtype: claiming(
+            sigmoid(dtype), robustness=dc.Robustness(0.24, sigmoid(dtype).claim.robustness.gain)
+        ),
     },
     "jit_equals_eager": {
         "other when traced": lambda dtype: one_layer(dtype, activation=OtherWhenTraced()),

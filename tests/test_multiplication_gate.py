@@ -104,9 +104,9 @@ def test_errors_inside_jit_and_over_other_layouts_stay_within_the_claim(activati
 @EVERY
 def test_claims_hold_for_inputs_that_are_off(activation, dtype, bound):
     claim = build(activation, dtype, bound).claim
-    assert claim.radius > 0
+    assert claim.robustness.radius > 0
     for share in (0.01, 1.0):
-        delta = share * claim.radius
+        delta = share * claim.robustness.radius
         signs = np.sign(unit_points()) * np.random.default_rng(1).choice([1, 1, 1, -1], unit_points().shape)
         # Mostly outwards, where a product moves most; a little less than delta, as inputs are rounded.
         moved = signs * delta * (1 - 1e-5)
@@ -115,7 +115,7 @@ def test_claims_hold_for_inputs_that_are_off(activation, dtype, bound):
 
 def test_the_gain_is_that_of_a_product():
     claim = build("sigmoid", "float64", 3.0).claim
-    assert 2 * 3.0 <= claim.gain <= 1.1 * 2 * 3.0
+    assert 2 * 3.0 <= claim.robustness.gain <= 1.1 * 2 * 3.0
 
 
 @pytest.mark.parametrize("activation", list(LEAST))
@@ -129,7 +129,7 @@ def test_a_zero_input_gives_zero_up_to_rounding(activation):
 
 @pytest.mark.parametrize("activation", list(LEAST))
 def test_the_built_in_claims_are_proved_ones(activation):
-    assert not build(activation, "float32").claim.estimate
+    assert not build(activation, "float32").claim.is_estimate
     assert build(activation, "float32").claim.target == dc.targets.Product(2)
 
 
@@ -157,8 +157,8 @@ def test_eight_neurons_scale_with_the_bound_and_take_inputs_that_are_off(bound):
     gate = build("sigmoid", "float64", bound, richardson=True)
     claim = gate.claim
     assert measured(gate) <= claim.error.absolute <= 1e-11 * bound**2
-    moved = np.sign(unit_points()) * claim.radius * (1 - 1e-9)
-    assert measured(gate, moved) <= claim.error.absolute + claim.allowance(claim.radius)
+    moved = np.sign(unit_points()) * claim.robustness.radius * (1 - 1e-9)
+    assert measured(gate, moved) <= claim.error.absolute + claim.allowance(claim.robustness.radius)
 
 
 # Costs --------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def twisted(z):
 )
 def test_any_jax_function_with_a_curvature_multiplies(function, dtype):
     gate = dc.multiplication_gate(activation=function, dtype=dtype)
-    assert gate.claim.estimate
+    assert gate.claim.is_estimate
     assert measured(gate) <= gate.claim.error.absolute  # an estimate, but it should be a good one
     assert gate.claim.error.absolute <= (2e-3 if dtype == "float32" else 1e-8)
     assert dc.cost(gate).neurons == 4
@@ -203,7 +203,7 @@ def test_any_jax_function_with_a_curvature_multiplies(function, dtype):
 def test_bounds_of_derivatives_make_the_claim_proved():
     bounded = Custom(jnp.sin, "sine", ((6, 1.0),))
     gate = dc.multiplication_gate(activation=bounded, dtype="float64")
-    assert not gate.claim.estimate
+    assert not gate.claim.is_estimate
     assert measured(gate) <= gate.claim.error.absolute <= 10 * build("sin", "float64").claim.error.absolute
 
 

@@ -195,7 +195,7 @@ def moved_corners(n, delta):
 @pytest.mark.parametrize("encoding", ["bits", "signs"])
 def test_step_gates_shrug_off_noise_up_to_the_radius(n, encoding):
     construction = dc.parity(n, activation="step", encoding=encoding, dtype="float32")
-    bits, moved = moved_corners(n, construction.claim.radius * (1 if encoding == "bits" else 0.5))
+    bits, moved = moved_corners(n, construction.claim.robustness.radius * (1 if encoding == "bits" else 0.5))
     got = jax.jit(construction.network)(encoded(moved, encoding).T.astype(np.float32))
     assert np.array_equal(got.T, wanted(bits, encoding))
 
@@ -203,7 +203,7 @@ def test_step_gates_shrug_off_noise_up_to_the_radius(n, encoding):
 @pytest.mark.parametrize("n,inputs", [(2, 2), (3, 3), (5, 3), (8, 2)])
 def test_step_radius_is_as_large_as_can_be(n, inputs):
     construction = dc.parity(n, activation="step", dtype="float32")
-    assert 0.999 / (2 * inputs) < construction.claim.radius < 1 / (2 * inputs)
+    assert 0.999 / (2 * inputs) < construction.claim.robustness.radius < 1 / (2 * inputs)
     zeros_moved_up = np.full((1, n), 1.01 / (2 * inputs), np.float32)
     layer = flat_layers(construction.network)[0]
     assert np.any(layer.apply(jnp.asarray(zeros_moved_up)[:, :, None]) != 0)
@@ -247,14 +247,14 @@ BASINS = [(5, 0.0249), (6, 0.0831), (8, 0.1434), (10, 0.1728), (12, 0.1898), (16
 
 @pytest.mark.parametrize("beta,basin", BASINS)
 def test_sigmoid_radius_lies_in_the_basin(beta, basin):
-    radius = dc.parity(16, activation=Sigmoid(beta), dtype="float32").claim.radius
+    radius = dc.parity(16, activation=Sigmoid(beta), dtype="float32").claim.robustness.radius
     assert 0.7 * basin <= radius <= basin
 
 
 @pytest.mark.parametrize("beta,contracts", [(4.65, False), (4.75, True)])
 def test_calibrated_gates_contract_from_inverse_temperature_4_7(beta, contracts):
     claim = dc.parity(16, activation=Sigmoid(beta), dtype="float32").claim
-    assert (claim.radius > 1e-6) == contracts
+    assert (claim.robustness.radius > 1e-6) == contracts
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -290,24 +290,24 @@ def grid_around_corners(radius, dtype):
 @pytest.mark.parametrize("activation,readout", [*((a, "calibrated") for a in ACTIVATIONS), ("sigmoid", "raw")])
 def test_moved_inputs_of_one_gate_stay_within_radius_and_gain(activation, readout, fused, dtype):
     xor = dc.parity(2, activation=activation, readout=readout, fused=fused, dtype=dtype)
-    bits, moved, delta = grid_around_corners(xor.claim.radius * (1 - 1e-6), dtype)
+    bits, moved, delta = grid_around_corners(xor.claim.robustness.radius * (1 - 1e-6), dtype)
     error = np.abs(np.asarray(jax.jit(xor.network)(moved.T), np.float64).T - wanted(bits, "bits"))[0]
-    rounding = np.where(delta > 0, xor.claim.rounding, 0)
-    assert np.all(error <= xor.claim.error.absolute + xor.claim.gain * delta + rounding)
+    rounding = np.where(delta > 0, xor.claim.robustness.rounding, 0)
+    assert np.all(error <= xor.claim.error.absolute + xor.claim.robustness.gain * delta + rounding)
 
 
 @pytest.mark.parametrize("readout", ["calibrated", "raw"])
 def test_bound_of_moved_inputs_is_within_ten_times_what_the_grid_shows(readout):
     xor = dc.parity(2, activation="sigmoid", readout=readout, dtype="float32")
-    bits, moved, delta = grid_around_corners(xor.claim.radius * (1 - 1e-6), "float32")
+    bits, moved, delta = grid_around_corners(xor.claim.robustness.radius * (1 - 1e-6), "float32")
     error = np.abs(np.asarray(jax.jit(xor.network)(moved.T), np.float64).T - wanted(bits, "bits"))[0]
-    assert xor.claim.error.absolute + xor.claim.gain * delta.max() <= 10 * error.max()
+    assert xor.claim.error.absolute + xor.claim.robustness.gain * delta.max() <= 10 * error.max()
 
 
 def test_gain_of_the_relu_gate_is_reached():
     xor = dc.parity(2, dtype="float64")
     up = 0.25
-    assert abs(float(xor(np.array([1.0 + up, 0.0 + up]))[0]) - 1) == xor.claim.gain * up
+    assert abs(float(xor(np.array([1.0 + up, 0.0 + up]))[0]) - 1) == xor.claim.robustness.gain * up
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.asarray])

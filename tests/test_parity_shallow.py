@@ -127,8 +127,8 @@ STEP_NETWORKS = [
 @pytest.mark.parametrize("build", STEP_NETWORKS)
 def test_step_networks_shrug_off_noise_up_to_the_radius(build):
     construction = build()
-    assert construction.claim.radius > 0.05
-    bits, moved = corners(construction.in_size, construction.claim.radius)
+    assert construction.claim.robustness.radius > 0.05
+    bits, moved = corners(construction.in_size, construction.claim.robustness.radius)
     got = jax.jit(construction.network)(moved.astype(np.float32))
     assert np.array_equal(got[:, 0], bits.sum(axis=1) % 2)
 
@@ -137,7 +137,7 @@ def test_step_networks_shrug_off_noise_up_to_the_radius(build):
 @pytest.mark.parametrize("share", [1e-6, 0.1, 0.5, 1.0])
 def test_relu_networks_keep_their_gain(kind, share):
     construction = dc.parity_shallow(6, kind=kind, dtype="float32")
-    delta = share * construction.claim.radius * (1 - 1e-6)
+    delta = share * construction.claim.robustness.radius * (1 - 1e-6)
     bits, moved = corners(6, delta)
     error = np.abs(np.asarray(jax.jit(construction.network)(moved.astype(np.float32)))[:, 0] - bits.sum(axis=1) % 2)
     assert error.max() <= construction.claim.allowance(delta * (1 + 1e-6))

@@ -46,10 +46,10 @@ def points(rng, bounds, count=60):
 def assert_keeps_its_claim(construction, x, rng):
     """The claim holds at `x`, and at inputs moved by the whole radius and by a thousandth of it."""
     directions = rng.choice([-1.0, 0.0, 1.0], x.shape) * rng.choice([1.0, 1e-3], (len(x), 1))
-    moved = x + directions * construction.claim.radius * (1 - 2.0**-10)
+    moved = x + directions * construction.claim.robustness.radius * (1 - 2.0**-10)
     moved = moved.astype(construction.claim.dtype).astype(float)
     wanted = evaluate_polynomial(construction.claim.target, x)
-    assert construction.claim.radius > 0
+    assert construction.claim.robustness.radius > 0
     assert error_within(construction, x, wanted) <= 0
     assert error_within(construction, x, wanted, moved) <= 0
 
@@ -118,13 +118,13 @@ def test_random_polynomials_keep_their_claims(activation, dtype, variables):
     rng = np.random.default_rng(variables)
     terms, bounds = random_terms(rng, variables), rng.choice([0.25, 1.0, 3.0], variables)
     built = dc.polynomial(terms, variables=variables, bound=bounds.tolist(), activation=activation, dtype=dtype)
-    assert not built.claim.estimate
+    assert not built.claim.is_estimate
     assert_keeps_its_claim(built, points(rng, bounds).astype("float32").astype(float), rng)
 
 
 def test_an_activation_of_ones_own_is_an_estimate_that_holds():
     built = dc.polynomial({(2, 1): 1.0, (1, 0): 2.0}, activation=lambda z: jnp.exp(-z), dtype="float64")
-    assert built.claim.estimate
+    assert built.claim.is_estimate
     rng = np.random.default_rng(0)
     assert_keeps_its_claim(built, points(rng, np.ones(2)), rng)
 
@@ -148,7 +148,7 @@ def test_bounds_are_those_of_each_variable():
     built = dc.polynomial({(2, 1): 1.0}, bound=(0.5, 4.0))
     assert [side.tolist() for side in built.claim.domain.box()] == [[-0.5, -4.0], [0.5, 4.0]]
     assert built.claim.codomain.box()[1].tolist() == [1.0]
-    assert built.claim.radius < 0.5
+    assert built.claim.robustness.radius < 0.5
     same = dc.polynomial({(2, 1): 1.0}, bound=np.array([0.5, 4.0]))
     assert same.claim == built.claim
 
@@ -277,7 +277,11 @@ def test_quadratic_forms_are_those_of_the_matrix(matrix, activation, dtype):
     rng = np.random.default_rng(0)
     built = dc.quadratic_form(matrix, activation=activation, dtype=dtype)
     x = rng.choice([-1.0, -0.5, 0.0, 0.25, 1.0], (30, len(matrix)))
-    moved = (x + rng.choice([-1.0, 1.0], x.shape) * built.claim.radius * (1 - 2.0**-10)).astype(dtype).astype(float)
+    moved = (
+        (x + rng.choice([-1.0, 1.0], x.shape) * built.claim.robustness.radius * (1 - 2.0**-10))
+        .astype(dtype)
+        .astype(float)
+    )
     exact, weights = fractions(x), fractions(matrix)
     wanted = ((exact @ weights) * exact).sum(axis=1)[:, None]
     assert error_within(built, x, wanted) <= 0

@@ -44,7 +44,7 @@ def assert_keeps_its_claim(construction, x, seed=0):
     assert excess(construction, x) <= 0
     rng = np.random.default_rng(seed)
     steps = rng.choice([-1.0, 0.0, 1.0], x.shape) * rng.choice([1.0, 1.0, 1e-3], (len(x), 1))
-    moved = x + steps * construction.claim.radius * (1 - 2.0**-10)
+    moved = x + steps * construction.claim.robustness.radius * (1 - 2.0**-10)
     assert excess(construction, x, moved.astype(construction.claim.dtype)) <= 0
 
 

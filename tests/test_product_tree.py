@@ -37,7 +37,7 @@ def measured(tree: dc.Construction, share: float = 0.0) -> float:
     bound = float(claim.domain.high)  # pyright: ignore[reportAttributeAccessIssue]
     x = (unit_points(tree.in_size) * bound).astype(claim.dtype)
     flips = np.random.default_rng(1).choice([1, 1, 1, -1], x.shape)
-    moved = x + (np.sign(x) * flips * share * claim.radius * (1 - 1e-5)).astype(claim.dtype)
+    moved = x + (np.sign(x) * flips * share * claim.robustness.radius * (1 - 1e-5)).astype(claim.dtype)
     exact = x.astype(np.longdouble).prod(axis=1)
     return float(np.abs(np.asarray(tree(moved))[:, 0] - exact).max())
 
@@ -61,7 +61,7 @@ def test_errors_stay_relative_on_large_and_small_boxes(bound):
 def test_every_activation_keeps_its_claim(activation, n, dtype):
     tree = build(n, activation, dtype)
     assert measured(tree) <= tree.claim.error.absolute
-    assert not tree.claim.estimate
+    assert not tree.claim.is_estimate
     assert tree.claim.target == dc.targets.Product(n)
 
 
@@ -86,8 +86,8 @@ def test_trees_are_of_use_in_single_precision(activation, n, error):
 def test_claims_hold_for_inputs_that_are_off(n, activation, dtype, bound, share):
     tree = build(n, activation, dtype, bound)
     claim = tree.claim
-    assert claim.radius > 0
-    assert measured(tree, share) <= claim.error.absolute + claim.allowance(share * claim.radius)
+    assert claim.robustness.radius > 0
+    assert measured(tree, share) <= claim.error.absolute + claim.allowance(share * claim.robustness.radius)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 32])
@@ -174,14 +174,14 @@ def test_a_tolerance_within_reach_is_kept():
 @pytest.mark.parametrize("function", [jnp.arctan, lambda z: jnp.exp(-z * z)], ids=["arctan", "gaussian"])
 def test_any_jax_function_makes_a_tree_whose_claim_is_an_estimate(function, n):
     tree = dc.product_tree(n, activation=function, dtype="float64")
-    assert tree.claim.estimate
+    assert tree.claim.is_estimate
     assert measured(tree) <= 10 * tree.claim.error.absolute
     assert tree.claim.error.absolute <= 1e-6
 
 
 def test_bounds_of_derivatives_make_the_claim_proved():
     tree = dc.product_tree(3, activation=Custom(jnp.sin, "sine", ((7, 1.0),)), dtype="float64")
-    assert not tree.claim.estimate
+    assert not tree.claim.is_estimate
     assert measured(tree) <= tree.claim.error.absolute <= 1e-5
 
 

@@ -258,7 +258,7 @@ TOO_DEEP = [
 def test_the_deepest_level_is_built_and_the_next_is_refused(system, options, dtype):
     level = deepest(system, dtype, **options)
     if level:
-        assert dc.fractal(system, level, dtype=dtype, **options).claim.radius > 0
+        assert dc.fractal(system, level, dtype=dtype, **options).claim.robustness.radius > 0
     assert "carries" in refusal(lambda: dc.fractal(system, level + 1, dtype=dtype, **options)) or not level
 
 

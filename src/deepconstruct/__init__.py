@@ -4,15 +4,27 @@ import importlib as _importlib
 from typing import TYPE_CHECKING
 
 from . import activations, domains, linear, losses, systems, targets
-from ._analysis.cost import Cost, cost
+from ._analysis.cost import Cost, Costs, cost
 from ._certify import Certificate, certify
 from ._change.perturb import perturb, reinitialize
-from ._compose.combine import fan_out, parallel, realify, repeat, series
+from ._compose import fan_out, parallel, repeat, series
 from ._files import load, save
 from ._fit import Fit, fit
-from .construction import Bound, Claim, Construction, claim
-from .network import Label, Layer, Network, Repeat, layer_outputs
-from .rewrite._densify import astype, densify, sparsity_pattern
+from .construction import Bound, Claim, Construction, Robustness, claim, origin as origins
+from .network import (
+    Label,
+    Layer,
+    Network,
+    Repeat,
+    Unit,
+    Units,
+    layer_outputs,
+    run_with,
+    stack,
+    units,
+    unstack,
+)
+from .rewrite import astype, densify, realify, sparsity_pattern
 from .systems import IFS
 from .targets import Target
 
@@ -53,6 +65,7 @@ __all__ = [
     "Claim",
     "Construction",
     "Cost",
+    "Costs",
     "CriticalNoise",
     "Fit",
     "Label",
@@ -60,9 +73,12 @@ __all__ = [
     "LinearRegions",
     "Network",
     "Repeat",
+    "Robustness",
     "SparsificationCurve",
     "Sweep",
     "Target",
+    "Unit",
+    "Units",
     "WeightDistance",
     "activations",
     "astype",
@@ -94,6 +110,7 @@ __all__ = [
     "load",
     "losses",
     "multiplication_gate",
+    "origins",
     "parallel",
     "parity",
     "parity_bounded_depth",
@@ -106,15 +123,19 @@ __all__ = [
     "realify",
     "reinitialize",
     "repeat",
+    "run_with",
     "save",
     "series",
     "sparsification_curve",
     "sparsify",
     "sparsity_pattern",
+    "stack",
     "sweep",
     "systems",
     "targets",
     "testing",
+    "units",
+    "unstack",
     "weight_distance",
 ]
 

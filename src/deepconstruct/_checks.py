@@ -1,7 +1,10 @@
 """Checks of arguments: every message says what was expected and what came."""
 
+import difflib
 import operator
+import os
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -28,8 +31,22 @@ def check_choice(owner: str, argument: str, value: Any, options: Iterable[str]) 
     options = tuple(options)
     if not isinstance(value, str) or value not in options:
         expected = ", ".join(repr(option) for option in options)
-        raise ValueError(f"{owner}: {argument} must be one of {expected}; got {value!r}")
+        raise ValueError(f"{owner}: {argument} must be one of {expected}; got {value!r}{hint(value, options)}")
     return value
+
+
+def hint(value: Any, options: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one that is nearest to it, if any is near."""
+    near = difflib.get_close_matches(value.lower(), list(options), n=1) if isinstance(value, str) else []
+    return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def check_axis(owner: str, axis: Any) -> int:
+    """Return `axis` as an int."""
+    try:
+        return operator.index(axis)
+    except TypeError:
+        raise TypeError(f"{owner}: axis must be one integer; got {axis!r}") from None
 
 
 def check_scalar(owner: str, argument: str, value: Any, *, minimum: float = 0.0, strict: bool = False) -> float:
@@ -72,6 +89,11 @@ def check_available(owner: str, dtype: Any) -> None:
         )
 
 
+def double_precision() -> Any:
+    """A context in which JAX has 64 bits, whatever the configuration says; its name moved between versions."""
+    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def check_key(owner: str, key: Any) -> None:
     """Refuse what isn't one PRNG key (typed, or an old-style pair of 32-bit words)."""
     dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
@@ -82,6 +104,66 @@ def check_key(owner: str, key: Any) -> None:
             return
     what = type(key).__name__ if shape is None else f"an array of shape {shape}"
     raise TypeError(f"{owner}: key must be one PRNG key, such as jax.random.key(0); got {what}")
+
+
+def as_numbers(owner: str, what: str, values: Any) -> Any:
+    """Return what users pass as numbers, as an array that JAX takes; text and objects are refused.
+
+    Arrays of JAX stay as they are. NumPy's come in the byte order of this machine, and those of
+    extended precision in double precision, the widest that JAX has.
+    """
+    if isinstance(values, jax.Array) or hasattr(values, "__jax_array__"):
+        array = jnp.asarray(values)
+    else:
+        array = _as_numpy(owner, what, values)
+    if not (array.dtype == bool or jnp.issubdtype(array.dtype, np.number)):
+        raise TypeError(f"{owner}: {what} must be numbers; got {_kind_of(values, array.dtype)}")
+    return array
+
+
+def _kind_of(values: Any, dtype: Any) -> str:
+    if isinstance(values, str | bytes):
+        return f"{values!r}, a text"
+    kinds = {"O": "objects", "U": "texts", "S": "texts"}
+    kind = kinds.get(getattr(dtype, "kind", ""), dtype)
+    return f"{type(values).__name__} of {kind}" + "; convert it to floats first" * (kind == "objects")
+
+
+def _as_numpy(owner: str, what: str, values: Any) -> Any:
+    try:
+        array = np.asarray(values)
+    except jax.errors.TracerArrayConversionError:
+        return jnp.asarray(values)  # a list with traced numbers in it
+    except ValueError as error:
+        raise ValueError(f"{owner}: {what} must be an array; got nested lists of unequal lengths ({error})") from None
+    for wide, double in ((np.longdouble, np.float64), (np.clongdouble, np.complex128)):
+        if array.dtype == wide:
+            return array.astype(double)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def check_allocation(owner: str, what: str, entries: int, dtype: Any = np.float64) -> None:
+    """Refuse arrays of so many entries that this machine's memory can't hold them, before any is made."""
+    needed, held = entries * np.dtype(dtype).itemsize, memory()
+    if needed > held:
+        raise ValueError(f"{owner}: {what} would take {_bytes(needed)}, but this machine has {_bytes(held)} of memory")
+
+
+@lru_cache(maxsize=1)
+def memory() -> int:
+    """The bytes of memory of this machine; a terabyte where it doesn't tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 2**40
+
+
+def _bytes(count: int) -> str:
+    """A number of bytes for messages; sizes that no float holds as a power of two."""
+    if count >= 2**80:
+        return f"more than 2^{count.bit_length() - 1} bytes"
+    power = min(max(count.bit_length() - 1, 0) // 10, 7)
+    return f"{count / 1024**power:.3g} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB')[power]}"
 
 
 def is_concrete(array: Any) -> bool:

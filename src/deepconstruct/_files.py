@@ -25,7 +25,7 @@ from ._checks import check_available
 from ._io.atomic import write_atomically
 from ._static import StaticArray
 from .activations import AbstractActivation
-from .construction import Bound, Claim, Construction
+from .construction import Bound, Claim, Construction, Robustness
 from .domains import AbstractDomain
 from .linear import AbstractLinear
 from .network import Label, Layer, Network, Repeat
@@ -47,7 +47,7 @@ def _registry() -> dict[str, type]:
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, _BASES) and not name.startswith("Abstract")
     }
-    core = (IFS, Bound, Claim, Construction, Label, Layer, Network, Repeat)
+    core = (IFS, Bound, Robustness, Claim, Construction, Label, Layer, Network, Repeat)
     return found | {cls.__name__: cls for cls in core}
 
 

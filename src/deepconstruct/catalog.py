@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from . import systems
-from ._compose.combine import realify
 from .construction import Construction
 from .constructions import (
     bit_product,
@@ -31,6 +30,7 @@ from .constructions import (
     product_tree,
     quadratic_form,
 )
+from .rewrite import realify
 
 __all__ = ["ENTRIES", "Entry", "build", "get", "names"]
 

@@ -25,10 +25,10 @@ import numpy as np
 
 from . import activations, linear
 from ._analysis.cost import cost
-from ._compose.combine import fan_out, parallel, series
+from ._compose import fan_out, parallel, series
 from ._files import load, save
 from .activations import AbstractActivation
-from .construction import Claim, Construction
+from .construction import Claim, Construction, spread
 from .constructions import parity, parity_shallow
 from .domains import AbstractDomain, Bits, Box, Fractal, Points, Product, Signs, Space
 from .linear import as_matrix
@@ -198,7 +198,7 @@ def excess(construction: Construction, x: np.ndarray, moved: np.ndarray | None =
     # Bounds of rounding suppose that nothing underflows. What is flushed to zero on the way adds up to less than this.
     flushed = 16 * construction.in_size * float(jnp.finfo(claim.dtype).smallest_normal)
     # The relative part bounds a 2-norm, the rest every single output.
-    flat = claim.error.absolute + claim.allowance(delta) + flushed
+    flat = spread(claim.error.absolute, construction.out_size) + claim.allowance(delta) + flushed
     over = np.maximum(error - flat, 0)
     budget = claim.error.relative * np.linalg.norm(wanted.astype(np.complex128), axis=-1)
     return float(np.max(np.linalg.norm(over.astype(np.float64), axis=-1) - budget))
@@ -249,7 +249,7 @@ def within_claim_when_moved(build: Build, dtype: str) -> None:
         kind = dtype_of(construction, x)
         # Moved points are rounded; where that could take them beyond the radius they stay.
         rounding = float(jnp.finfo(kind).eps) * float(np.max(np.abs(x), initial=0.0))
-        radius = max(0.0, min(construction.claim.radius, _FAR) * (1 - 2.0**-10) - rounding)
+        radius = max(0.0, min(construction.claim.robustness.radius, _FAR) * (1 - 2.0**-10) - rounding)
         moved = (x + scale * radius * direction).astype(kind)
         over = excess(construction, x, moved)
         assert over <= 0, f"{construction.name}: exceeds its claim by {over:.3g} at {moved}"
@@ -273,7 +273,7 @@ def jit_equals_eager(build: Build, dtype: str) -> None:
     x = np.concatenate(drawn)
     eager = np.asarray(network(x))
     size = np.linalg.norm(reference(construction.claim, x).astype(np.complex128), axis=-1, keepdims=True)
-    allowed = 2 * (error.absolute + error.relative * size)
+    allowed = 2 * (spread(error.absolute, construction.out_size) + error.relative * size)
     for other in others:
         agree = np.all(np.abs(np.asarray(other(x)) - eager) <= allowed, axis=-1)
         assert np.all(agree), f"{construction.name}: differ at {x[~agree]}"

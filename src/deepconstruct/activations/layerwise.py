@@ -100,15 +100,3 @@ def join(pairs: list[tuple[AbstractActivation, int]]) -> AbstractActivation:
     if len(merged) == 1:
         return merged[0][0]
     return Concatenate(tuple(a for a, _ in merged), tuple(w for _, w in merged))
-
-
-def resolve(
-    owner: str, activation: str | AbstractActivation, named: dict[str, AbstractActivation]
-) -> AbstractActivation:
-    """Turn a builder's `activation` argument into an object that it supports."""
-    if isinstance(activation, str) and activation in named:
-        return named[activation]
-    if any(type(activation) is type(known) for known in named.values()):
-        return activation  # pyright: ignore[reportReturnType]
-    expected = ", ".join(repr(name) for name in named)
-    raise ValueError(f"{owner}: activation must be one of {expected}, or such an object; got {activation!r}")

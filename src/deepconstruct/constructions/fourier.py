@@ -17,7 +17,7 @@ import numpy as np
 from .._arithmetic.rounding import unit_roundoff
 from .._checks import check_choice, check_dtype, check_size
 from .._roots import roots_of_unity
-from ..construction import Bound, Claim, Construction
+from ..construction import Bound, Claim, Construction, Robustness
 from ..domains import Space
 from ..linear import Butterfly, Dense
 from ..linear.butterfly import bit_reversal
@@ -115,8 +115,7 @@ def _claim(target: DFT, stages: int, dtype: np.dtype) -> Claim:
         domain=space,
         codomain=space,
         error=Bound(relative=relative),
-        radius=math.inf,
-        gain=target.n * float(target.scale) * (1 + 2 * relative),
+        robustness=Robustness(math.inf, gain=target.n * float(target.scale) * (1 + 2 * relative)),
         dtype=dtype.name,
         source="Cooley & Tukey (1965); Nye & Saxe (2018), Fig. 2",
     )

@@ -11,7 +11,7 @@ from jaxtyping import Array, Inexact
 from .._checks import known
 from .._static import StaticArray
 from .blocks import block_pattern
-from .operator import AbstractLinear
+from .operator import AbstractLinear, as_weights
 from .permutation import check_permutation
 
 
@@ -33,7 +33,7 @@ class Butterfly(AbstractLinear):
     permutation: StaticArray | None = eqx.field(static=True)
 
     def __init__(self, twiddles: Inexact[Array, "outer radix radix inner"], permutation: Any = None):
-        twiddles = jnp.asarray(twiddles)
+        twiddles = as_weights("Butterfly", "twiddles", twiddles)
         if twiddles.ndim != 4 or 0 in twiddles.shape or twiddles.shape[1] != twiddles.shape[2]:
             raise ValueError(
                 f"Butterfly: twiddles must have a shape (outer, radix, radix, inner); got {twiddles.shape}"
@@ -52,6 +52,10 @@ class Butterfly(AbstractLinear):
     @property
     def out_size(self) -> int:
         return self.in_size
+
+    @property
+    def leaf_shapes(self):
+        return (self.shape,)
 
     def apply(self, x):
         outer, radix, _, inner = self.shape

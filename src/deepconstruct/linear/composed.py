@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import library
-from .operator import AbstractLinear
+from .operator import AbstractLinear, alike
 
 
 class Composed(AbstractLinear):
@@ -44,12 +44,17 @@ class Composed(AbstractLinear):
     def out_size(self) -> int:
         return self.outer.out_size
 
+    @property
+    def leaf_shapes(self):
+        return (*self.outer.leaf_shapes, *self.inner.leaf_shapes)
+
     def apply(self, x):
         return self.outer.apply(self.inner.apply(x))
 
     def entries(self):
-        rows, cols, values = self.outer.entries()
+        rows, cols, outer_values = self.outer.entries()
         inner_rows, inner_cols, inner_values = self.inner.entries()
+        values, inner_values = alike(outer_values, inner_values)
         left, right = matches(cols, inner_rows)
         flat = rows[left].astype(np.int64) * self.in_size + inner_cols[right]
         positions, segment = np.unique(flat, return_inverse=True)

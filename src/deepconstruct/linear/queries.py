@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import is_concrete, library
+from .._checks import check_allocation, is_concrete, library
 from .blocks import BlockDiagonal, Kronecker
 from .composed import Composed
 from .dense import Dense
-from .operator import HIGHEST, AbstractLinear
+from .operator import HIGHEST, AbstractLinear, alike
 from .permutation import Identity, Permutation
 from .signs import SignPatterns, SignProduct
 from .sparse import Sparse
@@ -27,8 +27,10 @@ def as_matrix(linear: AbstractLinear) -> Inexact[Array, "out in"]:
     """
     if isinstance(linear, Dense):
         return linear.weight
+    size_out, size_in = linear.out_size, linear.in_size
+    check_allocation("as_matrix", f"a dense {size_out} x {size_in} matrix", size_out * size_in, np.float32)
     rows, cols, values = linear.entries()
-    shape = (linear.out_size, linear.in_size)
+    shape = (size_out, size_in)
     if library(values) is jnp:
         return jnp.zeros(shape, values.dtype).at[rows, cols].set(values)
     matrix = np.zeros(shape, values.dtype)
@@ -116,7 +118,7 @@ def _general_product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLi
 
 
 def _dense_product(outer: AbstractLinear, inner: AbstractLinear) -> Dense:
-    return Dense(jnp.matmul(as_matrix(outer), as_matrix(inner), precision=HIGHEST))
+    return Dense(jnp.matmul(*alike(as_matrix(outer), as_matrix(inner)), precision=HIGHEST))
 
 
 def _sparse_product(outer: AbstractLinear, inner: AbstractLinear) -> Sparse:

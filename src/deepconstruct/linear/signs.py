@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._checks import check_size, known
-from .operator import AbstractLinear
+from .operator import AbstractLinear, as_weights
 
 
 class SignPatterns(AbstractLinear):
@@ -36,7 +36,7 @@ class SignPatterns(AbstractLinear):
     fixed: bool = eqx.field(static=True)
 
     def __init__(self, scales: Inexact[Array, " n"], *, fixed: bool = False):
-        scales = jnp.asarray(scales)
+        scales = as_weights("SignPatterns", "scales", scales)
         if scales.ndim != 1 or not len(scales):
             raise ValueError(f"SignPatterns: scales must have shape (n,) with n at least 1; got {scales.shape}")
         self.scales = scales
@@ -50,6 +50,10 @@ class SignPatterns(AbstractLinear):
     @property
     def out_size(self) -> int:
         return 2 ** (self.n - self.fixed)
+
+    @property
+    def leaf_shapes(self):
+        return ((self.n,),)
 
     def apply(self, x):
         x = self.scales[None, :, None] * x
@@ -81,7 +85,7 @@ class SignProduct(AbstractLinear):
     n: int = eqx.field(static=True)
 
     def __init__(self, weight: Inexact[Array, ""], n: int):
-        weight = jnp.asarray(weight)
+        weight = as_weights("SignProduct", "weight", weight)
         if weight.ndim:
             raise ValueError(f"SignProduct: weight must be a scalar; got shape {weight.shape}")
         self.weight = weight
@@ -94,6 +98,14 @@ class SignProduct(AbstractLinear):
     @property
     def out_size(self) -> int:
         return 1
+
+    @property
+    def leaf_shapes(self):
+        return ((),)
+
+    @property
+    def summation(self):
+        return "pairwise"
 
     def apply(self, x):
         return self.weight * signed_sum(x)

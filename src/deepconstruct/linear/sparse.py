@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import known
+from .._checks import as_numbers, known
 from .._static import StaticArray
 from .operator import SMALL, AbstractLinear, apply_matrix
 
@@ -37,7 +37,7 @@ class Sparse(AbstractLinear):
     shape: tuple[int, int] = eqx.field(static=True)
 
     def __init__(self, rows: Any, cols: Any, values: Any, shape: tuple[int, int]):
-        rows, cols = np.asarray(rows), np.asarray(cols)
+        rows, cols, values = np.asarray(rows), np.asarray(cols), as_numbers("Sparse", "values", values)
         if not rows.shape == cols.shape == np.shape(values) or rows.ndim != 1:
             raise ValueError(
                 "Sparse: rows, cols and values must have one shape (nnz,); "
@@ -60,6 +60,10 @@ class Sparse(AbstractLinear):
     @property
     def out_size(self) -> int:
         return self.shape[0]
+
+    @property
+    def leaf_shapes(self):
+        return (self.rows.array.shape,)
 
     def apply(self, x):
         rows, cols = self.rows.array, self.cols.array

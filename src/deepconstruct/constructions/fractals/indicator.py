@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._checks import check_choice, check_dtype, check_scalar, check_size
-from ...construction import Claim, Construction
+from ...construction import Claim, Construction, Robustness
 from ...domains import Bits, Fractal
 from ...systems import IFS
 from ...systems.sampling import sampling_error
@@ -98,7 +98,7 @@ def fractal(
         target=Indicator(system, level, plan.tolerance(chosen)),
         domain=plan.domain(level, chosen),
         codomain=Bits(1),
-        radius=radius,
+        robustness=Robustness(radius),
         dtype=resolved.name,
         source="Malach & Shalev-Shwartz, slides: depth 2 n + 1, width 5 d r",
     )

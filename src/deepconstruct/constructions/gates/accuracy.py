@@ -6,7 +6,7 @@ import numpy as np
 
 from ..._arithmetic.rounding import unit_roundoff
 from ..._arithmetic.softmax import softmax_error
-from ...construction import Bound, Claim
+from ...construction import Bound, Claim, Robustness
 from ...domains import AbstractDomain
 from ...targets import AbstractTarget
 
@@ -35,10 +35,8 @@ class Accuracy:
             domain=domain,
             codomain=codomain,
             error=Bound(absolute=self.error),
-            radius=self.radius,
-            gain=self.gain,
-            rounding=self.rounding,
+            robustness=Robustness(self.radius, self.gain, self.rounding),
             dtype=dtype.name,
             source=source,
-            estimate=not self.proved,
+            status="proved" if self.proved else "estimate",
         )

@@ -15,7 +15,7 @@ import numpy as np
 from ..._arithmetic.rounding import unit_roundoff
 from ..._checks import check_dtype, check_size
 from ...activations import Identity, Step
-from ...construction import Claim, Construction
+from ...construction import Claim, Construction, Robustness
 from ...domains import Bits
 from ...linear import Dense, Sparse
 from ...network import Label, Layer, Network
@@ -144,7 +144,7 @@ def _claim(n: int, size: int, dtype: np.dtype) -> Claim:
         target=Parity(n),
         domain=Bits(n),
         codomain=Bits(1),
-        radius=max(1 / (2 * size) - 4 * size * unit_roundoff(dtype), 0.0),
+        robustness=Robustness(max(1 / (2 * size) - 4 * size * unit_roundoff(dtype), 0.0)),
         dtype=dtype.name,
         source="classical AND/OR circuit; Ruderman's slides",
     )

@@ -8,7 +8,7 @@ import numpy as np
 from ..._arithmetic.rounding import gamma, unit_roundoff
 from ..._checks import check_choice, check_dtype, check_size
 from ...activations import AbstractActivation, Identity, ReLU, Step, resolve
-from ...construction import Claim, Construction
+from ...construction import Claim, Construction, Robustness
 from ...domains import Bits
 from ...linear import Dense
 from ...linear.signs import bit_table
@@ -109,9 +109,7 @@ def _claim(n: int, kind: str, activation: AbstractActivation, dtype: np.dtype) -
         target=Parity(n),
         domain=Bits(n),
         codomain=Bits(1),
-        radius=max(radius, 0.0),
-        gain=gain,
-        rounding=rounding,
+        robustness=Robustness(max(radius, 0.0), gain, rounding),
         dtype=dtype.name,
         source="Nye & Saxe (2018), introduction",
     )

@@ -6,7 +6,7 @@ from typing import Any
 from ..._arithmetic.rounding import unit_roundoff
 from ..._checks import check_choice, check_dtype, check_size
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step, resolve
-from ...construction import Bound, Claim, Construction
+from ...construction import Bound, Claim, Construction, Robustness
 from ...domains import Bits, Signs
 from ...network import Network
 from ...targets import Parity
@@ -103,9 +103,7 @@ def _claim(n: int, levels: list[Level], plan: Plan) -> Claim:
         domain=domain(n),
         codomain=domain(1),
         error=Bound(absolute=error),
-        radius=radius,
-        gain=gain,
-        rounding=rounding,
+        robustness=Robustness(radius, gain, rounding),
         dtype=plan.dtype.name,
         source=_SOURCE,
     )

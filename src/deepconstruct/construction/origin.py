@@ -1,0 +1,161 @@
+"""How a construction came about: remembered, shown and kept in files, but never trusted."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import jax
+import numpy as np
+
+from .._static import StaticArray
+from ..activations import AbstractActivation
+from ..domains import AbstractDomain
+from ..systems import IFS
+
+if TYPE_CHECKING:
+    from .construction import Construction
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """How a construction came about.
+
+    It steers proofs, rewrites and pictures; whatever follows from it is checked against the weights.
+    """
+
+    def __str__(self) -> str:
+        return type(self).__name__.lower()
+
+
+@dataclasses.dataclass(frozen=True)
+class Stated(Origin):
+    """The claim was attached by `dc.claim`: nothing is known of the network's wiring."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Built(Origin):
+    """By a builder.
+
+    Attributes:
+        builder: its name.
+        arguments: pairs of name and value, defaults included; arrays as static ones, mappings as pairs.
+        plan: what the builder knew of its own wiring, or `None`.
+    """
+
+    builder: str = ""
+    arguments: tuple[tuple[str, Any], ...] = ()
+    plan: Any = None
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name}={_short(value)}" for name, value in self.arguments if value is not None)
+        return f"{self.builder}({shown})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Series(Origin):
+    """One after another; `merge` as in `dc.series`."""
+
+    parts: tuple["Construction", ...]
+    merge: bool
+
+    def __str__(self) -> str:
+        return _call("series", self.parts) if self.merge else _call("series", self.parts, "merge=False")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parallel(Origin):
+    """Side by side."""
+
+    parts: tuple["Construction", ...]
+
+    def __str__(self) -> str:
+        return _call("parallel", self.parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class FanOut(Origin):
+    """On the same input."""
+
+    parts: tuple["Construction", ...]
+
+    def __str__(self) -> str:
+        return _call("fan_out", self.parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeated(Origin):
+    """`times` times after itself; `merge` as in `dc.repeat`."""
+
+    part: "Construction"
+    times: int
+    merge: bool
+
+    def __str__(self) -> str:
+        return _call("repeat", (self.part,), str(self.times))
+
+
+@dataclasses.dataclass(frozen=True)
+class Rewritten(Origin):
+    """By a rule that keeps the function, such as `"densify"`."""
+
+    rule: str
+    of: "Construction"
+
+    def __str__(self) -> str:
+        return _call(self.rule, (self.of,))
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result", bound="Construction")
+
+
+def builder(build: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """A builder that records its name and arguments in what it gives.
+
+    A plan that the builder knows is passed on as `Construction(network, claim, Built(plan=plan))`.
+    """
+    signature = inspect.signature(build)
+
+    @functools.wraps(build)
+    def recording(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        built = build(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments = tuple((name, frozen(value)) for name, value in bound.arguments.items())
+        plan = built.origin.plan if isinstance(built.origin, Built) else None
+        return dataclasses.replace(built, origin=Built(build.__name__, arguments, plan))
+
+    return recording
+
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), AbstractActivation, AbstractDomain, IFS, StaticArray)
+
+
+def frozen(value: Any) -> Any:
+    """An argument as a value that can be hashed, compared and stored; what can't be is kept as text."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, np.dtype):
+        return value.name
+    if isinstance(value, Mapping):
+        return tuple((frozen(name), frozen(part)) for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(frozen(part) for part in value)
+    if isinstance(value, np.ndarray | jax.Array):
+        return StaticArray(np.asarray(value))
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return np.dtype(value).name
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
+def _call(name: str, parts: tuple["Construction", ...], *more: str) -> str:
+    return f"{name}({', '.join([*(part.name for part in parts), *more])})"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
