@@ -94,6 +94,12 @@ def double_precision() -> Any:
     return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def check_weights(owner: str, tree: Any) -> None:
+    """Refuse 64-bit arrays that have left the x64 scope in which they were made."""
+    for leaf in jax.tree.leaves(tree):
+        check_available(owner, leaf.dtype)
+
+
 def check_key(owner: str, key: Any) -> None:
     """Refuse what isn't one PRNG key (typed, or an old-style pair of 32-bit words)."""
     dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
