@@ -301,6 +301,7 @@ def test_the_digest_follows_the_weights():
     assert len(set(digests[1:])) == 3
 
 
+@pytest.mark.slow
 def test_sixteen_million_inputs_are_run():
     certificate = dc.certify(dc.parity(24, dtype="float32"), method="exhaustive")
     assert (certificate.verdict, certificate.inputs, certificate.error) == ("proved", 2**24, 0)
