@@ -1,5 +1,6 @@
 """Checks of arguments: every message says what was expected and what came."""
 
+import difflib
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -28,8 +29,14 @@ def check_choice(owner: str, argument: str, value: Any, options: Iterable[str]) 
     options = tuple(options)
     if not isinstance(value, str) or value not in options:
         expected = ", ".join(repr(option) for option in options)
-        raise ValueError(f"{owner}: {argument} must be one of {expected}; got {value!r}")
+        raise ValueError(f"{owner}: {argument} must be one of {expected}; got {value!r}{hint(value, options)}")
     return value
+
+
+def hint(value: Any, options: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one that is nearest to it, if any is near."""
+    near = difflib.get_close_matches(value.lower(), list(options), n=1) if isinstance(value, str) else []
+    return f". Did you mean {near[0]!r}?" if near else ""
 
 
 def check_scalar(owner: str, argument: str, value: Any, *, minimum: float = 0.0, strict: bool = False) -> float:

@@ -8,7 +8,7 @@ from .. import targets
 from .._arithmetic.exactness import is_exact_on
 from .._arithmetic.rounding import is_linear_network, linear_rounding, unit_roundoff
 from .._checks import check_size
-from ..construction import Bound, Claim, Construction, as_network
+from ..construction import Bound, Claim, Construction, Rewritten, as_network
 from ..domains import AbstractDomain, Space
 from ..network import Network, block_layers
 from .algebra import fan_out_claim, parallel_claim, series_claim, with_factored_joint, with_merged_joint
@@ -200,8 +200,9 @@ def realify(part: Part) -> Part:
     if not all(layer.is_linear for layer in block_layers(network.layers)):
         raise ValueError("realify: every layer must be linear; this network has other activations")
     real = Network(realify_layers(network))
-    result: Any = Construction(real, _real_claim(part.claim, real)) if isinstance(part, Construction) else real
-    return result
+    if isinstance(part, Network):
+        return real
+    return Construction(real, _real_claim(part.claim, real), Rewritten("realify", part))
 
 
 def _real_claim(claim: Claim, real: Network) -> Claim:

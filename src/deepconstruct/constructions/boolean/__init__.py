@@ -8,4 +8,5 @@ from .bit_product import bit_product as bit_product
 from .classifier import boolean_classifier as boolean_classifier
 from .function import boolean_function as boolean_function
 
-__all__ = ["bit_product", "boolean_classifier", "boolean_function"]
+# In the order of the catalog.
+__all__ = ["bit_product", "boolean_function", "boolean_classifier"]  # noqa: RUF022

@@ -8,4 +8,5 @@ from .bounded_depth import parity_bounded_depth as parity_bounded_depth
 from .shallow import parity_shallow as parity_shallow
 from .tree import parity as parity
 
-__all__ = ["parity", "parity_bounded_depth", "parity_shallow"]
+# In the order of the catalog.
+__all__ = ["parity", "parity_shallow", "parity_bounded_depth"]  # noqa: RUF022
