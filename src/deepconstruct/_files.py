@@ -1,4 +1,4 @@
-"""Files: a zip of versioned JSON and `.npy` members, read without pickle and without a skeleton.
+"""Files: versioned JSON and `.npy` members in a zip, read without pickle or skeleton.
 
 `tree.json` holds `{"format": "deepconstruct", "version": 1, "tree": ...}`. In the tree a record is
 `{"class": name, "fields": {...}}`, an array `{"array": member}`, a static array

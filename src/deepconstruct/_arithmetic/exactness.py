@@ -1,4 +1,4 @@
-"""When a network on a finite grid computes without any rounding, in any order of operations.
+"""When a network on a finite grid computes without rounding, in any order.
 
 If all inputs of a layer are multiples of a power of two `q` and all weights of `r`, every product
 and partial sum is a multiple of `q r`; where their moduli also stay below `q r 2^p`, with `p` the

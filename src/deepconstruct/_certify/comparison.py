@@ -1,4 +1,4 @@
-"""Network and target side by side on a block of inputs: what enumeration and sampling share."""
+"""Network and target side by side on a block of inputs."""
 
 from typing import Any
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from .._checks import check_size
+from .._checks import check_size, hint
 from .construction import Construction
 
 # Arguments by name, such as {"n": 16, "depth": 3}.
@@ -102,13 +102,21 @@ class Entry:
             dtype: of the weights; JAX's default if `None`.
 
         Raises:
-            ValueError: a size that the builder refuses.
+            ValueError: an unknown argument, or a size that the builder refuses.
         """
         arguments = self.resolve(size)
+        self._check(arguments)
         if self.made is not None:
-            used = {name: arguments.pop(name) for name in inspect.signature(self.made).parameters}
+            used = {name: arguments.pop(name) for name in self.size}
             arguments |= self.made(**used)
         return self.builder(**{**self.fixed, **arguments}, dtype=dtype)
+
+    def _check(self, arguments: Mapping[str, Any]) -> None:
+        taken = dict.fromkeys([*self.size, *inspect.signature(self.builder).parameters])
+        for name in arguments:
+            if name not in taken or name == "dtype":
+                known = ", ".join(other for other in taken if other != "dtype")
+                raise ValueError(f"{self.name}: no argument {name!r}; it takes {known}{hint(name, taken)}")
 
     def synapses(self, size: Size | Any = None) -> int | None:
         """How many synapses the theorem gives; `None` without a formula.
@@ -116,7 +124,13 @@ class Entry:
         Raises:
             ValueError: a size for which the formula doesn't hold.
         """
-        return None if self.formula is None else self.formula.count(**self.resolve(size))
+        arguments = self.resolve(size)
+        if self.formula is None:
+            return None
+        if arguments.keys() != self.size.keys():
+            of = ", ".join(self.size)
+            raise ValueError(f"{self.name}: its formula is of {of}, with all else as usual; got {shown(arguments)}")
+        return self.formula.count(**arguments)
 
     @functools.cached_property
     def _claim(self) -> Any:

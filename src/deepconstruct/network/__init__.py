@@ -1,4 +1,4 @@
-"""Layers, repeated blocks and networks: the weights, and nothing about what they compute."""
+"""Layers, repeated blocks and networks: weights, and nothing about what they compute."""
 
 from .layer import Label as Label, Layer as Layer
 from .network import Network as Network, describe as describe

@@ -1,4 +1,4 @@
-"""Networks of the same function in another form: dense, or in another dtype; and their patterns."""
+"""Networks of the same function: dense, or in another dtype; and their patterns."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The builder of indicator networks: which network, which margins, and how deep the dtype carries."""
+"""The builder: which network, which margins, and how deep the dtype carries."""
 
 import itertools
 import math

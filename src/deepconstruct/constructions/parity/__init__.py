@@ -1,4 +1,4 @@
-"""Networks for the parity of bits: trees, one hidden layer, and AND/OR gates of bounded depth.
+"""The parity of bits: trees, one hidden layer, and AND/OR gates of bounded depth.
 
 Parity needs `Theta(n)` neurons in depth `log n`, and `2^(n^(1/(d-1)))` AND/OR gates in depth `d`;
 with units that count, one hidden layer of `n` units does.

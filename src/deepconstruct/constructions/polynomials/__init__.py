@@ -1,4 +1,4 @@
-"""Networks for polynomials, and for classifiers whose logarithmic odds are polynomials."""
+"""Polynomials, and classifiers whose logarithmic odds are polynomials."""
 
 from .classifiers import gaussian_classifier as gaussian_classifier, hamiltonian_classifier as hamiltonian_classifier
 from .polynomial import polynomial as polynomial

@@ -1,4 +1,4 @@
-"""Classifiers whose logarithmic odds are polynomials: `p(y | x)` proportional to `exp(-H_y(x)) p(y)`."""
+"""Classifiers with `p(y | x)` proportional to `exp(-H_y(x)) p(y)`, `H_y` a polynomial."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

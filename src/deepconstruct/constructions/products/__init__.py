@@ -1,4 +1,4 @@
-"""Networks that multiply: four units for two numbers, `2^n` in one layer for `n`, and trees."""
+"""Networks that multiply: two numbers in four units, `n` in one layer, and trees."""
 
 from .flat import flat_product as flat_product
 from .multiplication import multiplication_gate as multiplication_gate
