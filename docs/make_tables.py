@@ -25,18 +25,19 @@ PHRASES = {
 
 def catalog() -> str:
     """The catalog as a Markdown table, in 32 bits, whatever JAX's default is."""
-    lines = [
+    heads = [
         "| name | computes | size | depth | neurons | synapses | theorem: synapses | error claimed |",
         "|---|---|---|--:|--:|--:|---|---|",
     ]
-    for entry in dc.catalog.ENTRIES.values():
-        (row,) = dc.catalog.table([entry.name], dtype=DTYPES[entry.kind]).rows
-        theorem = f"`{row.theorem}`" if row.theorem else ""
-        cells = (
-            f"`{row.name}`", row.computes, row.size, row.depth, row.neurons, f"{row.synapses:,}", theorem, row.error,
-        )  # fmt: skip
-        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    return "\n".join(lines)
+    return "\n".join([*heads, *map(line, dc.catalog.ENTRIES)])
+
+
+def line(name: str) -> str:
+    """One entry's line of the table."""
+    (row,) = dc.catalog.table([name], dtype=DTYPES[dc.catalog.get(name).kind]).rows
+    theorem = f"`{row.theorem}`" if row.theorem else ""
+    cells = (f"`{name}`", row.computes, row.size, row.depth, row.neurons, f"{row.synapses:,}", theorem, row.error)
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 def tree(folder: Path = PACKAGE) -> str:

@@ -158,7 +158,7 @@ def test_no_formula_has_an_untested_text():
     "name,size,message",
     [
         ("parity", 0, "n must be at least 1; got 0"),
-        ("parity_tied", 5, "it holds for levels of equal gates, n = 2^k or 3 2^k; got n=5"),
+        ("parity_tied", 5, r"it holds for levels of equal gates, n = 2\^k or 3 2\^k; got n=5"),
         ("parity_bounded_depth", {"n": 5, "depth": 5}, r"it holds for depths from 2 to 1 \+ ceil\(log2 n\); got n=5"),
         ("parity_bounded_depth", {"depth": 1}, r"got n=16, depth=1"),
         ("fft", 12, "it holds for n a power of two; got n=12"),
