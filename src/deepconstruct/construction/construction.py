@@ -33,6 +33,9 @@ class Construction:
     origin: Origin = Stated()
 
     def __post_init__(self):
+        for name, kind in (("network", Network), ("claim", Claim), ("origin", Origin)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"Construction: {name} must be a {kind.__name__}; got {getattr(self, name)!r}")
         _check_fit(self.network, self.claim)
         check_finite("Construction", "weights", self.network)
 

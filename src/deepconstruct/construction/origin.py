@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import jax
 import numpy as np
 
+from .._checks import check_flag, check_size
 from .._static import StaticArray
 from ..activations import AbstractActivation
 from ..domains import AbstractDomain
@@ -50,6 +51,13 @@ class Built(Origin):
     arguments: tuple[tuple[str, Any], ...] = ()
     plan: Any = None
 
+    def __post_init__(self):
+        if not isinstance(self.builder, str):
+            raise TypeError(f"Built: builder must be a name; got {self.builder!r}")
+        pairs = self.arguments if isinstance(self.arguments, tuple) else (self.arguments,)
+        if not all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+            raise TypeError(f"Built: arguments must be pairs of a name and a value; got {self.arguments!r}")
+
     def __str__(self) -> str:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.arguments if value is not None)
         return f"{self.builder}({shown})"
@@ -62,6 +70,10 @@ class Series(Origin):
     parts: tuple["Construction", ...]
     merge: bool
 
+    def __post_init__(self):
+        _check_parts("Series", self.parts)
+        check_flag("Series", "merge", self.merge)
+
     def __str__(self) -> str:
         return _call("series", self.parts) if self.merge else _call("series", self.parts, "merge=False")
 
@@ -72,6 +84,9 @@ class Parallel(Origin):
 
     parts: tuple["Construction", ...]
 
+    def __post_init__(self):
+        _check_parts("Parallel", self.parts)
+
     def __str__(self) -> str:
         return _call("parallel", self.parts)
 
@@ -81,6 +96,9 @@ class FanOut(Origin):
     """On the same input."""
 
     parts: tuple["Construction", ...]
+
+    def __post_init__(self):
+        _check_parts("FanOut", self.parts)
 
     def __str__(self) -> str:
         return _call("fan_out", self.parts)
@@ -94,6 +112,11 @@ class Repeated(Origin):
     times: int
     merge: bool
 
+    def __post_init__(self):
+        _check_parts("Repeated", (self.part,))
+        check_size("Repeated", "times", self.times)
+        check_flag("Repeated", "merge", self.merge)
+
     def __str__(self) -> str:
         return _call("repeat", (self.part,), str(self.times))
 
@@ -104,6 +127,11 @@ class Rewritten(Origin):
 
     rule: str
     of: "Construction"
+
+    def __post_init__(self):
+        _check_parts("Rewritten", (self.of,))
+        if not isinstance(self.rule, str):
+            raise TypeError(f"Rewritten: rule must be a name; got {self.rule!r}")
 
     def __str__(self) -> str:
         return _call(self.rule, (self.of,))
@@ -189,6 +217,13 @@ def _described(value: Any) -> str:
     if name is not None:
         return f"{type(value).__name__} {name}"
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value)).strip("<>")
+
+
+def _check_parts(owner: str, parts: Any) -> None:
+    """Refuse what aren't constructions (whose class is defined by the help of this module)."""
+    whole = isinstance(parts, tuple) and all(hasattr(part, "claim") and hasattr(part, "origin") for part in parts)
+    if not parts or not whole:
+        raise TypeError(f"{owner}: parts must be constructions; got {parts!r}")
 
 
 def _call(name: str, parts: tuple["Construction", ...], *more: str) -> str:

@@ -4,6 +4,7 @@ Like origins they are memories, not proofs: whoever follows one checks it agains
 """
 
 import dataclasses
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Tree:
 
     levels: tuple[tuple[tuple[int, int], ...], ...]
 
+    def __post_init__(self):
+        _check_counts("Tree", self.levels, depth=3)
+
 
 @dataclasses.dataclass(frozen=True)
 class Blocks:
@@ -39,3 +43,18 @@ class Blocks:
     """
 
     levels: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self):
+        _check_counts("Blocks", self.levels, depth=2)
+
+
+def _check_counts(owner: str, levels: Any, depth: int) -> None:
+    """Refuse what aren't tuples of tuples, so deep, of numbers of at least 1."""
+
+    def good(value: Any, depth: int) -> bool:
+        if depth == 0:
+            return type(value) is int and value >= 1
+        return isinstance(value, tuple) and all(good(part, depth - 1) for part in value)
+
+    if not good(levels, depth):
+        raise TypeError(f"{owner}: levels must be tuples of positive integers; got {levels!r}")

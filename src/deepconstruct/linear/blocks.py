@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_size
+from .._checks import check_leaf, check_shape, check_size
 from .operator import HIGHEST, SMALL, AbstractLinear, apply_matrix
 
 # Blocks of up to this many weights are unrolled into sums of whole slices.
@@ -43,6 +43,10 @@ class BlockDiagonal(AbstractLinear):
             )
         self.blocks = blocks
         self.shape = blocks.shape  # pyright: ignore[reportAttributeAccessIssue]
+
+    def __check_init__(self):
+        check_shape("BlockDiagonal", "shape", self.shape, 4)
+        check_leaf("BlockDiagonal", "blocks", self.blocks, self.shape)
 
     @property
     def in_size(self) -> int:
@@ -91,6 +95,10 @@ class Kronecker(AbstractLinear):
             *matrix.shape,
             check_size("Kronecker", "inner", inner),
         )  # pyright: ignore[reportAttributeAccessIssue]
+
+    def __check_init__(self):
+        check_shape("Kronecker", "shape", self.shape, 4)
+        check_leaf("Kronecker", "matrix", self.matrix, self.shape[1:3])
 
     @property
     def in_size(self) -> int:

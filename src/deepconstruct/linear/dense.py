@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
+from .._checks import check_leaf, check_shape
 from .operator import AbstractLinear, apply_matrix
 
 
@@ -28,6 +29,10 @@ class Dense(AbstractLinear):
             raise ValueError(f"Dense: weight must have shape (out, in); got {weight.shape}")
         self.weight = weight
         self.shape = (weight.shape[0], weight.shape[1])
+
+    def __check_init__(self):
+        check_shape("Dense", "shape", self.shape, 2, minimum=0)
+        check_leaf("Dense", "weight", self.weight, self.shape)
 
     @property
     def in_size(self) -> int:

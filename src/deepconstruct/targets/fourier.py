@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from .._checks import check_choice, check_size
+from .._checks import check_choice, check_flag, check_size
 from .._roots import roots_of_unity
 from .base import AbstractTarget
 
@@ -24,6 +24,7 @@ class DFT(AbstractTarget):
 
     def __post_init__(self):
         check_size("DFT", "n", self.n)
+        check_flag("DFT", "inverse", self.inverse)
         check_choice("DFT", "norm", self.norm, ("backward", "ortho", "forward"))
 
     @property

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from .._checks import check_scalar, check_size
 from ..systems import IFS
 from .base import AbstractTarget, namespace
 
@@ -29,6 +30,12 @@ class Fractal(AbstractTarget):
     system: IFS
     level: int
     tolerance: float = 0.0
+
+    def __post_init__(self):
+        if not isinstance(self.system, IFS):
+            raise TypeError(f"targets.Fractal: system must be a dc.IFS; got {type(self.system).__name__}")
+        check_size("targets.Fractal", "level", self.level)
+        check_scalar("targets.Fractal", "tolerance", self.tolerance, minimum=-1.0)
 
     @property
     def name(self):

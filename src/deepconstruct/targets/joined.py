@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from .._checks import check_all, check_shape, check_size
 from .base import AbstractTarget, namespace
 
 
@@ -14,6 +15,9 @@ class Composed(AbstractTarget):
 
     outer: AbstractTarget
     inner: AbstractTarget
+
+    def __post_init__(self):
+        check_all("Composed", "outer and inner", (self.outer, self.inner), AbstractTarget)
 
     @property
     def name(self):
@@ -40,6 +44,10 @@ class Iterated(AbstractTarget):
 
     target: AbstractTarget
     times: int
+
+    def __post_init__(self):
+        check_all("Iterated", "target", (self.target,), AbstractTarget)
+        check_size("Iterated", "times", self.times)
 
     @property
     def name(self):
@@ -68,6 +76,10 @@ class Parallel(AbstractTarget):
 
     targets: tuple[AbstractTarget, ...]
     sizes: tuple[int, ...]
+
+    def __post_init__(self):
+        check_all("Parallel", "targets", self.targets, AbstractTarget)
+        check_shape("Parallel", "sizes", self.sizes, len(self.targets))
 
     @property
     def name(self):
@@ -105,6 +117,9 @@ class FanOut(AbstractTarget):
 
     targets: tuple[AbstractTarget, ...]
 
+    def __post_init__(self):
+        check_all("FanOut", "targets", self.targets, AbstractTarget)
+
     @property
     def name(self):
         return " & ".join(target.name for target in self.targets)
@@ -129,6 +144,9 @@ class Realified(AbstractTarget):
     """A complex target on stacked real and imaginary parts: `(Re x, Im x) -> (Re y, Im y)`."""
 
     target: AbstractTarget
+
+    def __post_init__(self):
+        check_all("Realified", "target", (self.target,), AbstractTarget)
 
     @property
     def name(self):
