@@ -1,4 +1,4 @@
-"""Biases that aren't one free number a unit: tied ones, and layers where some units have none."""
+"""Biases that aren't one free number a unit: tied ones, and those of some units only."""
 
 import abc
 from typing import Any

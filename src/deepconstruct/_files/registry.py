@@ -1,10 +1,13 @@
 """What files hold, and of which version they are."""
 
+import dataclasses
+
+from ..construction import plans
 from ..construction.encoding import CLASSES as _BASE
 
 FORMAT, VERSION = "deepconstruct", 2
 
-# What builders knew of their own wiring: frozen dataclasses, one line a family.
-_PLANS: tuple[type, ...] = ()
+# What builders knew of their own wiring.
+_PLANS = {f"plans.{name}": plan for name, plan in vars(plans).items() if dataclasses.is_dataclass(plan)}
 
-CLASSES = _BASE | {f"plans.{plan.__name__}": plan for plan in _PLANS}
+CLASSES = _BASE | _PLANS

@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import inspect
+import numbers
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -151,7 +153,10 @@ def builder(build: Callable[Parameters, Result]) -> Callable[Parameters, Result]
         built = build(*args, **kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        arguments = tuple((name, frozen(value)) for name, value in bound.arguments.items())
+        given = dict(bound.arguments)
+        if "dtype" in given:  # its default may be another when it is built again
+            given["dtype"] = built.claim.dtype
+        arguments = tuple((name, frozen(value)) for name, value in given.items())
         plan = built.origin.plan if isinstance(built.origin, Built) else None
         return dataclasses.replace(built, origin=Built(build.__name__, arguments, plan))
 
@@ -162,22 +167,56 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None), AbstractActivation,
 
 
 def frozen(value: Any) -> Any:
-    """An argument as a value that can be hashed, compared and stored; what can't be is kept as text."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, _PLAIN):
+    """An argument as a value that can be hashed, compared and stored.
+
+    Arrays become static ones, mappings pairs of a tuple and a value; functions and other objects are
+    kept by their names alone, as `"<function f>"`.
+    """
+    if isinstance(value, np.ndarray | jax.Array) and np.ndim(value):
+        return StaticArray(np.asarray(value))
+    if isinstance(value, np.generic | np.ndarray | jax.Array):
+        value = np.asarray(value).item()
+    if isinstance(value, _PLAIN) and not (isinstance(value, str) and value.startswith("<")):
         return value
-    if isinstance(value, np.dtype):
-        return value.name
+    if isinstance(value, numbers.Number):  # of another library
+        return int(value) if isinstance(value, numbers.Integral) else float(value)  # pyright: ignore[reportArgumentType]
     if isinstance(value, Mapping):
-        return tuple((frozen(name), frozen(part)) for name, part in value.items())
+        return tuple((_key(name), frozen(part)) for name, part in value.items())
     if isinstance(value, list | tuple):
         return tuple(frozen(part) for part in value)
-    if isinstance(value, np.ndarray | jax.Array):
-        return StaticArray(np.asarray(value))
-    if isinstance(value, type) and issubclass(value, np.generic):
-        return np.dtype(value).name
-    return getattr(value, "__qualname__", None) or repr(value)
+    return f"<{_described(value)}>"
+
+
+def thawed(value: Any) -> Any:
+    """An argument as builders take it, from what `frozen` made of it.
+
+    Raises:
+        ValueError: what was kept by its name alone.
+    """
+    if isinstance(value, StaticArray):
+        return value.array
+    if isinstance(value, str) and value.startswith("<"):
+        raise ValueError(f"rebuild: {value} was kept by its name alone; build it anew with the function itself")
+    if not isinstance(value, tuple):
+        return value
+    parts = [(part[0], thawed(part[1])) if _is_pair(part) else thawed(part) for part in value]
+    return dict(parts) if all(_is_pair(part) for part in value) else tuple(parts)
+
+
+def _key(name: Any) -> tuple:
+    return frozen(name) if isinstance(name, tuple) else (frozen(name),)
+
+
+def _is_pair(part: Any) -> bool:
+    """Whether this comes from a mapping: of exponents to a coefficient, never two rows of an array."""
+    return isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], tuple) and not isinstance(part[1], tuple)
+
+
+def _described(value: Any) -> str:
+    name = getattr(value, "__qualname__", None)
+    if name is not None:
+        return f"{type(value).__name__} {name}"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value)).strip("<>")
 
 
 def _check_parts(owner: str, parts: Any) -> None:
@@ -192,5 +231,9 @@ def _call(name: str, parts: tuple["Construction", ...], *more: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    if isinstance(value, StaticArray):
+        return f"{value.array.dtype}[{','.join(map(str, value.array.shape))}]"
+    if isinstance(value, tuple) and value and all(_is_pair(part) for part in value):
+        value = dict(value)
+    text = value if isinstance(value, str) and value.startswith("<") else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,4 +1,4 @@
-"""Where an indicator network of a fractal is right: on the fractal, and off it by a margin."""
+"""Where an indicator network is right: on the fractal, and off it by a margin."""
 
 import dataclasses
 import functools

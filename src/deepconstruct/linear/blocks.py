@@ -1,4 +1,4 @@
-"""Block-diagonal maps: many small blocks side by side, each with its own weights or all tied."""
+"""Block-diagonal maps: many small blocks side by side, untied or all tied."""
 
 from functools import reduce
 

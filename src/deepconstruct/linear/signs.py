@@ -1,4 +1,4 @@
-"""All patterns of signs of the inputs, and their product: the two maps of a flat product gate.
+"""All patterns of signs of the inputs, and their product: the maps of a flat product.
 
 Row `j` of the patterns has the sign `-1` at input `i` where bit `i` of `j` is set. Neither the
 `2^n x n` matrix nor the row of `2^n` signs is ever stored.

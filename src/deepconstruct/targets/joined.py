@@ -1,4 +1,4 @@
-"""Targets made of targets: after one another, side by side, on the same input, complex as real."""
+"""Targets made of targets: one after another, side by side, on the same input."""
 
 import dataclasses
 import itertools
