@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.rounding import unit_roundoff
-from .._compose import realify
 from .._checks import check_allocation, check_choice, check_dtype, check_size, digits
+from .._compose import realify
 from .._roots import roots_of_unity
 from ..construction import Bound, Claim, Construction, Entry, Robustness, builder, formula, sizes
 from ..domains import Space
