@@ -13,7 +13,7 @@ import jax
 
 from . import __version__, catalog
 from ._analysis.cost import cost
-from ._certify import certify
+from ._certify import METHODS, certify
 from ._checks import hint
 from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         help="any argument of its builder, such as n=8; as often as you like",
     )
     check.add_argument("--dtype", help="such as float64 or complex128 (default: 32 bits)")
-    check.add_argument("--method", default="auto", help="auto, exhaustive, basis or sampling")
+    check.add_argument("--method", default="auto", help=f"auto, {', '.join(method.name for method in METHODS)}")
     check.set_defaults(run=_certify)
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")

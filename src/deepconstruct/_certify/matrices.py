@@ -62,7 +62,7 @@ def matrix_slack(target: AbstractTarget, size: int) -> float:
     """A bound of the error of `target.matrix()`, up to `size` rows and columns; a target of one's own is its matrix."""
     if type(target) is DFT:
         # Roots of unity to a few units of extended precision, times a scale.
-        return 16 * EXTENDED * math.sqrt(target.n) * target.stretch()[1]
+        return 16 * EXTENDED * math.sqrt(target.n) * target.stretch()[1] if target.n > 1 else 0.0
     if type(target) is Composed:
         factors = [(part.stretch()[1], matrix_slack(part, size)) for part in (target.outer, target.inner)]
         return _product_slack(factors, size)
