@@ -31,7 +31,7 @@ from .construction.origin import thawed
 from .constructions import BUILDERS
 from .rewrite import densify
 
-__all__ = ["ENTRIES", "Entry", "Formula", "Row", "Table", "build", "get", "names", "rebuild", "table"]
+__all__ = ["ENTRIES", "Entry", "Formula", "Row", "Table", "build", "get", "names", "rebuild", "row", "table"]
 
 
 def names() -> list[str]:

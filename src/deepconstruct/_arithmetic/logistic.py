@@ -1,4 +1,7 @@
-"""The logistic function in NumPy, to full relative precision on both sides; importing scipy's takes 150 ms."""
+"""The logistic function in NumPy, to full relative precision on both sides.
+
+Importing scipy's takes 150 ms.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""How a construction came about: remembered, shown and kept in files, but never trusted."""
+"""How a construction came about: remembered, shown and kept in files, but never trusted.
+
+`construction.origin` is one of these records; whatever follows from it is checked against the weights.
+"""
 
 import dataclasses
 import functools
@@ -16,9 +19,12 @@ from .._static import StaticArray
 from ..activations import AbstractActivation
 from ..domains import AbstractDomain
 from ..systems import IFS
+from .plans import Blocks, Tree
 
 if TYPE_CHECKING:
     from .construction import Construction
+
+__all__ = ["Blocks", "Built", "FanOut", "Origin", "Parallel", "Repeated", "Rewritten", "Series", "Stated", "Tree"]
 
 
 @dataclasses.dataclass(frozen=True)
