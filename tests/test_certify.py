@@ -191,7 +191,7 @@ class Matrix(AbstractTarget):
     def name(self):
         return "matrix"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         return x @ np.array(self.rows).T
 
     def _evaluate(self, x):
@@ -306,6 +306,7 @@ def test_the_digest_follows_the_weights():
     assert len(set(digests[1:])) == 3
 
 
+@pytest.mark.slow
 def test_sixteen_million_inputs_are_run():
     certificate = dc.certify(dc.parity(24, dtype="float32"), method="exhaustive")
     assert (certificate.verdict, certificate.inputs, certificate.found.absolute) == ("proved", 2**24, 0)

@@ -71,14 +71,16 @@ def squashing(low):
         def is_linear(self):
             return True
 
-        def __call__(self, x):
+        def _evaluate(self, x):
             return x
 
         def stretch(self):
             return low, 1.0
 
     space = domains.Space(1)
-    return dc.claim(network((1, 1)), dc.Claim(Squash(), space, space, dc.Bound(relative=1e-3), math.inf, 1.0))
+    return dc.claim(
+        network((1, 1)), dc.Claim(Squash(), space, space, dc.Bound(relative=1e-3), dc.Robustness(math.inf, 1.0))
+    )
 
 
 SIZES = [
@@ -113,8 +115,7 @@ KINDS = [
     ("perturb: scale must be a number; got 'x'", lambda: dc.perturb(dc.parity(2), "x", key=KEY)),
     ("certify: expected a Construction; got Network. .*dc.claim", lambda: dc.certify(dc.parity(2).network)),
     ("sampled: expected a Claim.*; got Construction", lambda: losses.sampled(dc.parity(2), 5)),
-    (r"astype: the claim of parity\(4\) is about float32", lambda: dc.astype(dc.parity(4, dtype="float32"), "float16")),
-    ("Layer: linear must be a map of dc.linear; got int", lambda: dc.Layer(3)),
+    (r"Layer: linear must be a map of dc.linear or a matrix of shape \(out, in\); got int", lambda: dc.Layer(3)),
     ("Network: layers must be Layer or Repeat; got Dense", lambda: dc.Network((Dense(ONE),))),
     ("Network: every weight must be a floating array; got",
      lambda: dc.Network((dc.Layer(Dense(jnp.eye(2, dtype=int))),))),
@@ -132,7 +133,10 @@ KINDS = [
      lambda: dc.reinitialize(dc.parity(2), key=jax.random.split(KEY, 3))),
     ("fit: key must be one PRNG key.*; got NoneType",
      lambda: dc.fit(dc.parity(2), losses.l1(1.0), optax.sgd(1.0), steps=1, key=None)),
-    ("Layer: activation must be one of dc.activations, .*; got 'relu'", lambda: layer(activation="relu")),
+    ("Layer: activation must be one of dc.activations, .*; got 'rleu'. Did you mean 'relu'?",
+     lambda: layer(activation="rleu")),
+    (r"Layer: activation .* wrap the elementwise function celu as dc.activations.Custom\(celu, 'celu'\)",
+     lambda: layer(activation=jax.nn.celu)),
     ("fit: optimizer must be an Optax one.*; got 'adam'",
      lambda: dc.fit(network((1, 1)), losses.l1(1.0), "adam", steps=1, key=KEY)),
     (r"fit: loss must be called as loss\(network, key\).*; got None",
@@ -189,7 +193,8 @@ NUMBERS = [
     ("Bound: relative must be finite and at least 0; got nan", lambda: dc.Bound(0.0, math.nan)),
     ("Robustness: radius must be at least 0; got -1", lambda: dc.Robustness(radius=-1)),
     ("Robustness: gain must be at least 0, one number or one an output; got nan", lambda: dc.Robustness(gain=math.nan)),
-    (r"Claim: inputs may be off by at most 0\.5; got 0\.6", lambda: claim_of(robustness=dc.Robustness(0.5)).allowance(0.6)),
+    (r"Claim: inputs may be off by at most 0\.5; got 0\.6",
+     lambda: claim_of(robustness=dc.Robustness(0.5)).allowance(0.6)),
     ("Box: expected finite low <= high; got low=1, high=0", lambda: domains.Box(1, 1, 0)),
     ("sums of 1e.09 terms have no useful bound", lambda: rounding.gamma(1e9, 2.0**-24)),
     ("parity: a sigmoid of inverse temperature 3 with the raw readout loses the parity",
@@ -254,6 +259,8 @@ FITS = [
      lambda: dc.series(linear_on_bits(), dc.claim(network((1, 1)), claim_of(robustness=dc.Robustness(1.0))))),
     ("series: f errs by up to .* but .* takes only exact inputs",
      lambda: dc.series(linear_on_bits(codomain=domains.Bits(1)), dc.claim(network((1, 1)), claim_of()))),
+    (r"astype: the claim of parity\(4\) is about float32 and can't be kept in float16",
+     lambda: dc.astype(dc.parity(4, activation="sigmoid", dtype="float32"), "float16")),
     ("series: squash may shrink the output of f more than its relative error",
      lambda: dc.series(linear_on_bits(), squashing(0.0))),
     (r"fan_out: parity\(2\) takes Bits\(n=2\) but parity\(3\) takes Bits\(n=3\)",

@@ -42,3 +42,12 @@ class StaticArray:
 
     def __repr__(self) -> str:
         return f"StaticArray({self.array.dtype}, shape={self.array.shape})"
+
+
+def check_static(owner: str, argument: str, value: Any, dtype: Any, dimensions: int) -> np.ndarray:
+    """The array of a static field, if it has that dtype and so many axes."""
+    if not isinstance(value, StaticArray) or value.array.dtype != dtype or value.array.ndim != dimensions:
+        raise ValueError(
+            f"{owner}: {argument} must be a static array of {np.dtype(dtype)} with {dimensions} axes; got {value!r}"
+        )
+    return value.array

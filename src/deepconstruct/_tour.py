@@ -55,17 +55,17 @@ def catalog_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
     rows = []
     for name, entry in catalog.ENTRIES.items():
         began = time.perf_counter()
-        construction = entry.build(entry.size)
+        construction = entry.build()
         proof, size = certify(construction), cost(construction)
-        expected = entry.formula[1](entry.size) if entry.formula else None
+        expected = catalog.row(entry, construction).expected
         domain = construction.claim.domain
         row = {
             "name": name,
-            "size": entry.size,
+            "size": dict(entry.size),
             "computes": entry.summary,
             "domain": repr(domain),
             **dataclasses.asdict(size),
-            "theorem": entry.formula[0] if entry.formula else None,
+            "theorem": entry.formula.text if entry.formula else None,
             "theorem_synapses": expected,
             "formula_holds": expected is None or expected == size.synapses,
             "claim": str(construction.claim.error),

@@ -1,4 +1,4 @@
-"""When a network on a finite grid computes without any rounding, in any order of operations.
+"""When a network on a finite grid computes without rounding, in any order.
 
 If input `j` of a unit is a multiple of a power of two `q_j` and its weight one of `r_j`, every product
 and partial sum is a multiple of `step = min_j q_j r_j`. Where the moduli also sum up to less than

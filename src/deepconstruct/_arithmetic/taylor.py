@@ -1,4 +1,4 @@
-"""Taylor series of activations with bounds of what is left out: what smooth gates are proved from.
+"""Taylor series of activations with bounds of what is left out.
 
 A function that is analytic on the disc of radius `rho` about `c`, and at most `peak` in modulus
 there, has coefficients of at most `peak / rho^k` (Cauchy), so that all terms from order `K` on sum
@@ -10,13 +10,13 @@ import dataclasses
 import math
 from collections.abc import Callable
 from functools import lru_cache, singledispatch
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental.jet import jet
 
+from .._checks import double_precision
 from ..activations import (
     GELU,
     AbstractActivation,
@@ -126,11 +126,6 @@ def _logistic_peak(radius: float) -> float:
     return 1 / math.sin(max(radius, math.pi / 2))
 
 
-def _sixty_four_bits() -> Any:
-    """A context with 64-bit JAX that leaves the configuration alone; its name moved between versions."""
-    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
-
-
 # How many derivatives of a user's function are taken, by the fast way and by the slow one.
 _CUSTOM_TERMS, _NESTED_TERMS = 14, 8
 
@@ -165,7 +160,7 @@ def _custom_slack(terms: np.ndarray) -> np.ndarray:
 
 @coefficients.register
 def _(activation: Custom, centers, terms):
-    with _sixty_four_bits():
+    with double_precision():
         try:
             derivatives = _derivatives(activation.function, np.asarray(centers, np.float64))
         except (jax.errors.JAXTypeError, TypeError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""Proof for linear networks on all of R^n or C^n: their matrix, plus what rounding can add."""
+"""Proof for linear networks on all of R^n or C^n: their matrix, plus rounding."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Where an indicator network of a fractal is right: on the fractal, and off it by a margin."""
+"""Where an indicator network is right: on the fractal, and off it by a margin."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ from .._checks import check_dtype, check_scalar, check_size
 from .._static import StaticArray
 from ..systems import IFS
 from ..systems.exact import exact_fixed_points
-from ..systems.sampling import points_leaving, sampling_error
+from ..systems.sampling import choose, points_leaving, sampling_error
 from ..systems.tracking import nearest, track, tracking_slack
 from .sets import AbstractDomain
 
@@ -90,9 +90,10 @@ class Fractal(AbstractDomain):
         """
         dtype = check_dtype("domains.Fractal", dtype)
         count, last = math.prod(shape), min(self.finest(dtype), self.last_left)
-        which, when, points = jax.random.split(key, 3)
-        stays = jax.random.bernoulli(which, shape=(count,)) | (last == 0)
-        leaves = jax.random.randint(when, (count,), 1, max(last, 1) + 1)
+        which, points = jax.random.split(key)
+        bits = jax.random.bits(which, (2, count))
+        stays = (bits[0] % 2 == 0) | (last == 0)
+        leaves = 1 + choose(bits[1], np.ones(max(last, 1)))
         drawn = self.draw(points, jnp.where(stays, self.level + 1, leaves), dtype=dtype)
         return drawn.reshape(*shape, self.size)
 

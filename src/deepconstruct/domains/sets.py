@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Inexact, PRNGKeyArray
 
-from .._checks import check_choice, check_size
-from .._static import StaticArray
+from .._checks import check_all, check_choice, check_size
+from .._static import StaticArray, check_static
 
 # Finite domains up to this size are walked through where no rule decides.
 _SMALL = 2**16
@@ -237,9 +237,15 @@ class Points(AbstractDomain):
         if np.iscomplexobj(values):
             raise TypeError("Points: expected real numbers; got complex ones")
         values = values.astype(np.float64)
-        if values.ndim != 2 or 0 in values.shape or not np.all(np.isfinite(values)):
+        if values.ndim != 2:
             raise ValueError(f"Points: expected a finite array of shape (count, n); got {values.shape}")
         object.__setattr__(self, "array", StaticArray(values))
+        self.__post_init__()
+
+    def __post_init__(self):
+        values = check_static("Points", "array", self.array, np.float64, 2)
+        if 0 in values.shape or not np.all(np.isfinite(values)):
+            raise ValueError(f"Points: expected a finite array of shape (count, n); got {values.shape}")
 
     @property
     def size(self):
@@ -283,8 +289,7 @@ class Product(AbstractDomain):
     domains: tuple[AbstractDomain, ...]
 
     def __post_init__(self):
-        if not self.domains or not all(isinstance(part, AbstractDomain) for part in self.domains):
-            raise ValueError(f"Product: expected a non-empty tuple of domains; got {self.domains!r}")
+        check_all("Product", "domains", self.domains, AbstractDomain)
 
     @property
     def size(self):

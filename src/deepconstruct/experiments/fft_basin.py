@@ -1,4 +1,4 @@
-"""The basin of attraction of the FFT: perturb it, train it, and see how sparse what it finds can be made."""
+"""The basin of attraction of the FFT: perturb, train, and see how sparse it can be made."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ from .._sweep import sweep
 from ..constructions import fft
 from ..losses import l1, population
 from ..network import Network
-from ..rewrite._densify import densify
+from ..rewrite import densify
 from ._noise import checked_scales
 
 

@@ -1,4 +1,4 @@
-"""The basin of attraction of the parity tree: perturb it, train it, and see whether it comes home."""
+"""The basin of attraction of parity: perturb, train, and see whether it comes home."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ from .._sweep import sweep
 from ..constructions import parity
 from ..losses import sampled
 from ..network import Network
-from ..rewrite._densify import densify
+from ..rewrite import densify
 from ._noise import checked_scales
 
 KINDS = ("dense", "structured")

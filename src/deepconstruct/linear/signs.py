@@ -1,4 +1,4 @@
-"""All patterns of signs of the inputs, and their product: the two maps of a flat product gate.
+"""All patterns of signs of the inputs, and their product: the maps of a flat product.
 
 Row `j` of the patterns has the sign `-1` at input `i` where bit `i` of `j` is set. Neither the
 `2^n x n` matrix nor the row of `2^n` signs is ever stored.
@@ -12,8 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_size
-from .operator import AbstractLinear
+from .._checks import check_flag, check_leaf, check_size, known
+from .operator import AbstractLinear, as_weights
+
+# No machine holds more than 2^62 numbers.
+_MOST_SIGNS = 62
 
 
 class SignPatterns(AbstractLinear):
@@ -36,12 +39,17 @@ class SignPatterns(AbstractLinear):
     fixed: bool = eqx.field(static=True)
 
     def __init__(self, scales: Inexact[Array, " n"], *, fixed: bool = False):
-        scales = jnp.asarray(scales)
+        scales = as_weights("SignPatterns", "scales", scales)
         if scales.ndim != 1 or not len(scales):
             raise ValueError(f"SignPatterns: scales must have shape (n,) with n at least 1; got {scales.shape}")
         self.scales = scales
         self.n = len(scales)
         self.fixed = fixed
+
+    def __check_init__(self):
+        check_size("SignPatterns", "n", self.n)
+        check_flag("SignPatterns", "fixed", self.fixed)
+        check_leaf("SignPatterns", "scales", self.scales, (self.n,))
 
     @property
     def in_size(self) -> int:
@@ -51,6 +59,10 @@ class SignPatterns(AbstractLinear):
     def out_size(self) -> int:
         return 2 ** (self.n - self.fixed)
 
+    @property
+    def leaf_shapes(self):
+        return ((self.n,),)
+
     def apply(self, x):
         x = self.scales[None, :, None] * x
         return sums_of_signs(x[:, self.fixed :], x[:, :1] if self.fixed else None)
@@ -58,7 +70,7 @@ class SignPatterns(AbstractLinear):
     def entries(self):
         signs = sign_table(self.n, fixed=self.fixed)
         rows, cols = np.indices(signs.shape)
-        values = jnp.asarray(signs, self.scales.dtype) * self.scales
+        values = signs.astype(self.scales.dtype) * known(self.scales)
         return rows.ravel(), cols.ravel(), values.reshape(signs.size)
 
 
@@ -81,11 +93,16 @@ class SignProduct(AbstractLinear):
     n: int = eqx.field(static=True)
 
     def __init__(self, weight: Inexact[Array, ""], n: int):
-        weight = jnp.asarray(weight)
+        weight = as_weights("SignProduct", "weight", weight)
         if weight.ndim:
             raise ValueError(f"SignProduct: weight must be a scalar; got shape {weight.shape}")
         self.weight = weight
         self.n = check_size("SignProduct", "n", n, minimum=0)
+
+    def __check_init__(self):
+        check_leaf("SignProduct", "weight", self.weight, ())
+        if check_size("SignProduct", "n", self.n, minimum=0) > _MOST_SIGNS:
+            raise ValueError(f"SignProduct: n must be at most {_MOST_SIGNS}, or nothing holds the inputs; got {self.n}")
 
     @property
     def in_size(self) -> int:
@@ -95,13 +112,21 @@ class SignProduct(AbstractLinear):
     def out_size(self) -> int:
         return 1
 
+    @property
+    def leaf_shapes(self):
+        return ((),)
+
+    @property
+    def summation(self):
+        return "pairwise"
+
     def apply(self, x):
         return self.weight * signed_sum(x)
 
     def entries(self):
         signs = sign_table(self.n).prod(axis=1)
         index = np.arange(self.in_size)
-        return np.zeros_like(index), index, jnp.asarray(signs, self.weight.dtype) * self.weight
+        return np.zeros_like(index), index, signs.astype(self.weight.dtype) * known(self.weight)
 
 
 def sums_of_signs(x: Array, start: Array | None = None) -> Array:

@@ -14,12 +14,28 @@ from .tracking import nearest, wide_inverses
 Maps = tuple[np.ndarray, np.ndarray]
 
 
-def choose_maps(key: PRNGKeyArray, weights: np.ndarray, shape: tuple[int, ...]) -> Int[Array, "*shape"]:
-    """Numbers of maps, drawn with probabilities proportional to `weights`."""
+# Random numbers are drawn as words of bits, all at once: every call of the generator is compiled for itself.
+
+
+def word_type(dtype: Any) -> Any:
+    """Unsigned integers with as many bits as numbers of `dtype` need."""
+    return jnp.uint64 if jnp.finfo(dtype).bits == 64 else jnp.uint32
+
+
+def choose(bits: Array, weights: np.ndarray) -> Int[Array, "*shape"]:
+    """Numbers below `len(weights)` from random bits, with probabilities proportional to `weights`."""
     if np.all(weights == weights[0]):
-        return jax.random.randint(key, shape, 0, len(weights))
-    shares = jnp.asarray(np.cumsum(weights)[:-1] / np.sum(weights))
-    return jnp.sum(jax.random.uniform(key, shape)[..., None] >= shares, axis=-1)
+        return (bits % bits.dtype.type(len(weights))).astype(np.int32)
+    size = 2.0 ** jnp.iinfo(bits.dtype).bits
+    ends = [int(share * size) for share in (np.cumsum(weights)[:-1] / np.sum(weights))]
+    return sum((bits >= bits.dtype.type(end)).astype(np.int32) for end in ends)  # pyright: ignore[reportReturnType]
+
+
+def between_one_and_minus_one(bits: Array, dtype: Any) -> Inexact[Array, "*shape"]:
+    """Uniform numbers of `[-1, 1]` from random bits."""
+    width, kind = (11, jnp.float64) if bits.dtype == jnp.uint64 else (8, jnp.float32)
+    half = kind(2.0 ** (jnp.iinfo(bits.dtype).bits - width - 1))
+    return ((bits >> bits.dtype.type(width)).astype(kind) / half - kind(1)).astype(dtype)
 
 
 @functools.partial(jax.jit, static_argnames=("maps", "level", "weights", "inner", "outer", "ends", "dtype"))
@@ -55,13 +71,13 @@ def points_leaving(
     coefficients = jnp.asarray(maps[0].array, dtype), jnp.asarray(maps[1].array, dtype)
 
     def attempt(key: PRNGKeyArray) -> tuple[Array, Array]:
-        word_key, point_key, end_key = jax.random.split(key, 3)
-        words = choose_maps(word_key, weights.array, (level, shape[0]))
-        w = jax.random.uniform(point_key, shape, dtype, -1, 1)
+        bits = jax.random.bits(key, (level + shape[1] + 1, shape[0]), word_type(dtype))
+        words = choose(bits[:level], weights.array)
+        w = between_one_and_minus_one(bits[level:-1], dtype).T
         excess, _ = nearest(jnp, inverses, [w[:, axis] for axis in range(shape[1])])
         fits = (stops > level) | ((excess >= outer) if outer > 0 else (excess > 0))
         if ends is not None:
-            chosen = jnp.asarray(ends.array, dtype)[jax.random.randint(end_key, shape[:1], 0, len(ends.array))]
+            chosen = jnp.asarray(ends.array, dtype)[choose(bits[-1], np.ones(len(ends.array)))]
             w = jnp.where((stops > level)[:, None], chosen, w)
         lengths = jnp.minimum(stops - 1, level)
         return _into_cells(coefficients, words, w, fits, lengths, inner)

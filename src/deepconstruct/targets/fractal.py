@@ -2,14 +2,13 @@
 
 import dataclasses
 
-import jax.numpy as jnp
-
+from .._checks import check_scalar, check_size
 from ..systems import IFS
-from .base import AbstractTarget, namespace
+from .base import Formula, inexact, namespace
 
 
 @dataclasses.dataclass(frozen=True)
-class Fractal(AbstractTarget):
+class Fractal(Formula):
     """1 on `K_level` of an iterated function system, 0 elsewhere; one output.
 
     Points are followed into the nearest cell of each level, in the precision of `x`.
@@ -30,10 +29,17 @@ class Fractal(AbstractTarget):
     level: int
     tolerance: float = 0.0
 
+    def __post_init__(self):
+        if not isinstance(self.system, IFS):
+            raise TypeError(f"targets.Fractal: system must be a dc.IFS; got {type(self.system).__name__}")
+        check_size("targets.Fractal", "level", self.level)
+        check_scalar("targets.Fractal", "tolerance", self.tolerance, minimum=-1.0)
+
     @property
     def name(self):
         return f"{self.system.name}({self.level})"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
+        x = inexact(x)
         inside = self.system.contains(x, self.level, tolerance=self.tolerance)
-        return namespace(x).astype(inside[..., None], x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else float)
+        return namespace(x).astype(inside[..., None], x.dtype)
