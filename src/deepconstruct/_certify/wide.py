@@ -1,14 +1,13 @@
-"""Vectors of domains, values of targets and membership in NumPy: nothing is rounded to a network's dtype."""
+"""Vectors of domains and membership in NumPy: nothing is rounded to a network's dtype."""
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.exactness import are_floats
+from .._checks import double_precision
 from ..domains import AbstractDomain, Bits, Box, Points, Product, Signs, Space
-from ..targets import AbstractTarget
 
 # Targets are evaluated with a few roundings, and may leave a box by them.
 _ROOM = 2.0**-46
@@ -41,15 +40,6 @@ def are_runnable(domain: AbstractDomain, dtype: Any) -> bool:
     if type(domain) is Product:
         return all(are_runnable(part, dtype) for part in domain.domains)
     return True
-
-
-def values(target: AbstractTarget, x: np.ndarray) -> np.ndarray:
-    """The values of a target, in extended precision where the platform has it."""
-    wide = getattr(target, "wide", None)
-    if wide is not None:
-        return wide(x)
-    with double_precision():
-        return np.asarray(target(jnp.asarray(x, complex if np.iscomplexobj(x) else float)))
 
 
 def outside(domain: AbstractDomain, x: np.ndarray, *, room: float = _ROOM) -> np.ndarray:
@@ -90,8 +80,3 @@ def _listed(points: np.ndarray, x: np.ndarray) -> np.ndarray:
     known = np.ascontiguousarray(points + 0.0).view(f"V{size}").ravel()
     found = np.isin(rows.view(f"V{size}").ravel(), known).reshape(x.shape[:-1])
     return found & np.all(narrow == x, axis=-1)
-
-
-def double_precision() -> Any:
-    """A context in which JAX has 64 bits, whatever the configuration says; its name moved between versions."""
-    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
