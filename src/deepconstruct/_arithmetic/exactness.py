@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..activations import Identity, Power, ReLU, Square, Step, groups
-from ..domains import AbstractDomain, Bits, Points, Product, Signs
+from ..domains import AbstractDomain
 from ..linear import SignPatterns
 from ..linear.composed import factors
 from ..linear.queries import concrete_entries
@@ -81,14 +81,8 @@ def _through_activation(layer: Layer, step: float, moduli: np.ndarray) -> tuple[
 
 
 def _grid(domain: AbstractDomain) -> float | None:
-    if isinstance(domain, Bits | Signs):
-        return 1.0
-    if isinstance(domain, Points):
-        return _quantum(domain.array.array)
-    if isinstance(domain, Product):
-        steps = [_grid(part) for part in domain.domains]
-        return None if None in steps else min(steps)  # pyright: ignore[reportArgumentType]
-    return None
+    finest = float(domain.steps().min())
+    return None if finest == 0 else min(finest, 1.0) if math.isinf(finest) else finest
 
 
 def _quantum(values: np.ndarray) -> float:

@@ -4,7 +4,6 @@ import numpy as np
 
 from .._arithmetic.rounding import is_linear_network, linear_rounding, unit_roundoff
 from ..construction import Construction
-from ..domains import Space
 from ..linear.queries import concrete_entries
 from ..network import Network, flat_layers
 from .certificate import Certificate, certificate
@@ -16,7 +15,7 @@ def is_linear_claim(construction: Construction) -> bool:
     """Whether the basis proof applies."""
     claim = construction.claim
     low, _ = claim.target.stretch() if claim.target.is_linear else (0.0, 0.0)
-    return isinstance(claim.domain, Space) and low > 0 and is_linear_network(construction.network)
+    return claim.domain.is_space and low > 0 and is_linear_network(construction.network)
 
 
 def by_basis(construction: Construction) -> Certificate:

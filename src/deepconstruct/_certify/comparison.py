@@ -6,11 +6,12 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..construction import Claim
-from ..domains import AbstractDomain, Box, Product
 from ..network import Network, block_layers
 
 _BLOCK = 2**17
 _CELLS = 2**23
+# How far the rounding of targets may take them off the faces of a box.
+_ROOM = 2.0**-20
 
 
 def block_size(network: Network) -> int:
@@ -41,15 +42,4 @@ def compare(network: Network, claim: Claim, x: Array) -> tuple[Array, Array]:
         # No norm of squares here: they could underflow, and hide an error of 1e-30.
         error = jnp.max(error, axis=-1)
         excess = error - claim.error.absolute
-    return error, jnp.where(_inside(claim.codomain, wanted), excess, jnp.inf)
-
-
-def _inside(codomain: AbstractDomain, y: Array) -> Array:
-    """Membership, with room for the rounding of the target itself at the faces of a box."""
-    if isinstance(codomain, Product):
-        parts = [_inside(part, y[..., start:stop]) for (start, stop), part in codomain.spans()]
-        return jnp.all(jnp.stack(parts), axis=0)
-    if isinstance(codomain, Box):
-        room = 2.0**-20 * (abs(codomain.low) + abs(codomain.high))
-        return Box(codomain.n, codomain.low - room, codomain.high + room).contains(y)
-    return codomain.contains(y)
+    return error, jnp.where(claim.codomain.contains(wanted, room=_ROOM), excess, jnp.inf)

@@ -2,8 +2,9 @@
 
 import dataclasses
 
+from .._static import inexact, namespace
 from ..systems import IFS
-from .base import Formula, inexact, namespace
+from .base import Formula
 
 
 @dataclasses.dataclass(frozen=True)

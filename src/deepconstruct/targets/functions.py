@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_choice, check_size
-from .._static import StaticArray
-from .base import Formula, concatenate, inexact, like, namespace
+from .._static import StaticArray, inexact, like, namespace
+from .base import Formula, concatenate
 
 
 @dataclasses.dataclass(frozen=True)

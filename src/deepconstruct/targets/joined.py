@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from .base import AbstractTarget, concatenate, inexact
+from .._static import inexact
+from .base import AbstractTarget, concatenate
 
 
 @dataclasses.dataclass(frozen=True)
