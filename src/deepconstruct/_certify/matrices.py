@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from ..targets import DFT, AbstractTarget, Composed, FanOut, Iterated, Parallel, Realified
-from . import wide
 
 EXTENDED = float(np.finfo(np.longdouble).eps) / 2
 # Up to this size the stretching of a target of one's own is computed from its matrix.
@@ -55,7 +54,7 @@ def disagrees(target: AbstractTarget, matrix: np.ndarray) -> bool:
     x = np.concatenate([np.eye(size), drawn])
     wanted = x @ matrix.T
     room = 2.0**-30 * np.abs(x) @ np.abs(matrix.T)
-    return not np.all(np.abs(wide.values(target, x) - wanted) <= room)
+    return not np.all(np.abs(target.wide(x) - wanted) <= room)
 
 
 def matrix_slack(target: AbstractTarget, size: int) -> float:
