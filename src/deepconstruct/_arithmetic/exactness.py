@@ -17,7 +17,7 @@ import numpy as np
 
 from .._bias import bias_vector
 from ..activations import AbstractActivation, Identity, Power, ReLU, Square, Step, groups
-from ..domains import AbstractDomain, Bits, Points, Product, Signs
+from ..domains import AbstractDomain
 from ..linear import AbstractLinear, Butterfly, Composed, DirectSum, SignPatterns, SignProduct, Stack
 from ..linear.queries import concrete_entries
 from ..network import Layer, Network, flat_layers
@@ -210,24 +210,8 @@ class _Walk:
 
 def _grid(domain: AbstractDomain, dtype: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Step, lowest and highest value of every coordinate, if all vectors are floats of `dtype`; else `None`."""
-    if type(domain) is Bits or type(domain) is Signs:
-        return np.ones(domain.n), *domain.box()
-    if type(domain) is Points:
-        points = domain.array.array
-        return (_quanta(points).min(axis=0), *domain.box()) if are_floats(points, dtype) else None
-    if type(domain) is Product:
-        parts = [_grid(part, dtype) for part in domain.domains]
-        if any(part is None for part in parts):
-            return None
-        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))  # pyright: ignore
-    return None
-
-
-def are_floats(values: np.ndarray, dtype: Any) -> bool:
-    """Whether a dtype holds all of the numbers, given in double precision."""
-    with np.errstate(over="ignore", under="ignore"):
-        held = values.astype(jnp.finfo(dtype).dtype).astype(np.float64)
-    return bool(np.array_equal(held, values))
+    steps = domain.steps() if domain.fits(dtype) else np.zeros(1)
+    return (steps, *domain.box()) if np.all(steps > 0) else None
 
 
 def _parts(values: np.ndarray) -> list[np.ndarray]:

@@ -7,7 +7,8 @@ import numpy as np
 
 from .._checks import check_choice, check_flag, check_size
 from .._roots import roots_of_unity
-from .base import Formula, namespace
+from .._static import namespace
+from .base import Formula
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,9 @@
 import dataclasses
 
 from .._checks import check_scalar, check_size
+from .._static import inexact, namespace
 from ..systems import IFS
-from .base import Formula, inexact, namespace
+from .base import Formula
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_all, check_choice, check_scalar, check_shape, check_size
-from .._static import StaticArray, check_static
-from .base import Formula, concatenate, inexact, like, namespace
+from .._static import StaticArray, check_static, inexact, like, namespace
+from .base import Formula, concatenate
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from .._checks import check_all, check_shape, check_size
-from .base import AbstractTarget, concatenate, inexact
+from .._static import inexact
+from .base import AbstractTarget, concatenate
 
 
 @dataclasses.dataclass(frozen=True)
