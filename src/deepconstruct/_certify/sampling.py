@@ -61,7 +61,9 @@ def _is_unbounded(construction: Construction) -> bool:
 def _in_range(x: np.ndarray, dtype: Any) -> np.ndarray:
     """Which vectors are such that neither underflow nor overflow spoils relative bounds."""
     parts = np.concatenate([np.abs(np.real(x)), np.abs(np.imag(x))], axis=-1)
-    norms, most = np.linalg.norm(parts, axis=-1), 2.0 ** range_exponent(dtype)
+    most = 2.0 ** range_exponent(dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        norms = np.linalg.norm(parts, axis=-1)
     normal = np.all((parts == 0) | (parts >= float(jnp.finfo(dtype).tiny)), axis=-1)
     return normal & ((norms == 0) | ((norms >= 1 / most) & (norms <= most)))
 
