@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 import deepconstruct as dc
+from deepconstruct.construction import shown
 from deepconstruct.testing import LAWS
 
 SIZES = [(name, size) for name, entry in dc.catalog.ENTRIES.items() for size in entry.sizes]
@@ -25,7 +26,11 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("law,name,size,precision", CASES)
+def text(value):
+    return shown(value) if isinstance(value, dict) else None
+
+
+@pytest.mark.parametrize("law,name,size,precision", CASES, ids=text)
 def test_law(law, name, size, precision):
     kinds = {"real": ("float32", "float64"), "complex": ("complex64", "complex128")}
     dtype = kinds[dc.catalog.get(name).kind][precision == "double"]
