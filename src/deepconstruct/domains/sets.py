@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Inexact, PRNGKeyArray
 
-from .._checks import check_all, check_choice, check_size
+from .._checks import check_choice, check_size
 from .._static import StaticArray, check_static
 
 # Finite domains up to this size are walked through where no rule decides.
@@ -289,7 +289,9 @@ class Product(AbstractDomain):
     domains: tuple[AbstractDomain, ...]
 
     def __post_init__(self):
-        check_all("Product", "domains", self.domains, AbstractDomain)
+        parts = self.domains if isinstance(self.domains, tuple) else ()
+        if not parts or not all(isinstance(part, AbstractDomain) for part in parts):
+            raise ValueError(f"Product: expected a non-empty tuple of domains; got {self.domains!r}")
 
     @property
     def size(self):
