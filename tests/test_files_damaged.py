@@ -308,7 +308,7 @@ HELD = [
     (gelu, "linear.Dense", "weight", {"array": "0.npy", "dtype": "bfloat16"}, "dtype 'bfloat16', which it can't have"),
     (gelu, "linear.Dense", "weight", {"array": "0.npy", "dtype": "object"}, "dtype 'object', which it can't have"),
     (mixed, "activations.Concatenate", "widths", sizes(1), "Concatenate: activations and widths must"),
-    (mixed, "activations.Concatenate", "widths", sizes(1, 0), "Concatenate: widths must be at least 1"),
+    (mixed, "activations.Concatenate", "widths", sizes(1, 0), "Concatenate: width must be at least 1"),
     (
         mixed,
         "activations.Concatenate",
@@ -350,7 +350,8 @@ HELD = [
         sizes(1, 9, 2, 4),
         "Kronecker: matrix must be an array of shape",
     ),
-    (CATALOG["fft"], "linear.Butterfly", "shape", sizes(1, 2, 3, 4), "Butterfly: twiddles must be|must be square"),
+    (CATALOG["fft"], "linear.Butterfly", "shape", sizes(1, 2, 3, 4), "Butterfly: blocks must be square"),
+    (CATALOG["fft"], "linear.Butterfly", "shape", sizes(9, 2, 2, 9), "Butterfly: twiddles must be an array of shape"),
     (CATALOG["fft"], "linear.Butterfly", "permutation", {"static": "0.npy"}, "Butterfly: permutation must be a static"),
     (
         CATALOG["parity"],
@@ -372,6 +373,34 @@ HELD = [
         sizes(1.0),
         "GaussianClassifier: prior must be",
     ),
+    (
+        CATALOG["gaussian_classifier"],
+        "targets.GaussianClassifier",
+        "means",
+        {"static": "nine.npy"},
+        "GaussianClassifier: covariances must have shape",
+    ),
+    (
+        CATALOG["hamiltonian_classifier"],
+        "targets.HamiltonianClassifier",
+        "hamiltonians",
+        record("targets.Product", n=2),
+        "HamiltonianClassifier: hamiltonians must be a Polynomial",
+    ),
+    (
+        CATALOG["boolean_function"],
+        "targets.BooleanFunction",
+        "table",
+        {"static": "nine.npy"},
+        "BooleanFunction: table must have shape",
+    ),
+    (
+        CATALOG["boolean_classifier"],
+        "targets.BooleanClassifier",
+        "logits",
+        {"static": "0.npy"},
+        "BooleanClassifier: logits must be a static array",
+    ),
     (CATALOG["polynomial"], "targets.Polynomial", "outputs", sizes(), "Polynomial: outputs must be a non-empty tuple"),
     (CATALOG["polynomial"], "targets.Polynomial", "outputs", sizes(sizes(sizes(sizes(1), 1.0))), "exponents a term"),
 ]
@@ -384,7 +413,8 @@ def test_what_constructors_refuse_is_refused(build, cls, field, value, message):
     found = find(header["tree"], cls)
     assert found is not None
     found["fields"][field] = value
-    changed = fuzz_files.zipped(contents | {"tree.json": json.dumps(header)})
+    nine = {"nine.npy": npy(np.ones((9, 9)))}
+    changed = fuzz_files.zipped(contents | nine | {"tree.json": json.dumps(header)})
     with pytest.raises(ValueError, match=f"^load: <BytesIO>.*({message})"):
         dc.load(io.BytesIO(changed))
 
@@ -392,6 +422,8 @@ def test_what_constructors_refuse_is_refused(build, cls, field, value, message):
 @pytest.mark.parametrize("rows,cols,message", [
     ([0, 1, 1], [0, 1, 1], "Sparse: a position was given twice"),
     ([1, 0, 1], [0, 1, 1], "Sparse: positions must be stored in order"),
+    ([0, 0], [0, 1, 1], "Sparse: values must be an array of shape"),
+    ([0, 0, 1], [0, 1], "Sparse: rows and cols must be equally many"),
     ([0, 0, 2], [0, 1, 1], "Sparse: positions must lie within shape"),
     ([-1, 0, 1], [0, 1, 1], "Sparse: positions must lie within shape"),
 ])  # fmt: skip
