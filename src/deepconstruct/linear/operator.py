@@ -104,7 +104,7 @@ def floating(values: Any) -> np.dtype:
     return jax.dtypes.canonicalize_dtype(values.dtype if is_float else jnp.result_type(float))
 
 
-def alike(*arrays: Array) -> list[Array]:
+def alike(*arrays: Any) -> list[Any]:
     """Values of several maps in one dtype: the ones of maps without weights take that of the weights."""
     dtypes = {array.dtype for array in arrays if jnp.issubdtype(array.dtype, jnp.inexact)}
     return [array.astype(jnp.result_type(*dtypes)) for array in arrays] if dtypes else list(arrays)
