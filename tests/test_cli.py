@@ -19,6 +19,7 @@ def short_basin(monkeypatch):
     monkeypatch.setattr(_tour, "parity_basin", partial(parity_basin, n=4, steps=3, seeds=2, progress=False))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_basin")
 def test_tour_writes_tables_and_figures_and_succeeds(tmp_path, capsys):
     assert main(["tour", "--out", str(tmp_path / "out")]) == 0

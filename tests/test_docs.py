@@ -1,24 +1,28 @@
 """The docs say what is true: examples run, tables and trees are current, every name has its entry."""
 
+import doctest
 import importlib
 import importlib.util
 import os
+import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
-import nbclient
-import nbformat
+import jax
 import pytest
 
 import deepconstruct as dc
+from marks import slow_among
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "src" / "deepconstruct"
 MODULES = [
     "bounds",
+    "origins",
     "linear",
     "activations",
     "domains",
@@ -32,18 +36,14 @@ MODULES = [
     "experiments",
 ]
 
-# Imports all modules and runs their examples, in JAX's default 32 bits.
-DOCTESTS = """
-import doctest, importlib, pkgutil, sys
-import deepconstruct
-failed = tried = 0
-for module in pkgutil.walk_packages(deepconstruct.__path__, "deepconstruct."):
-    if not module.name.endswith("__main__"):
-        result = doctest.testmod(importlib.import_module(module.name))
-        failed, tried = failed + result.failed, tried + result.attempted
-print(failed, "of", tried, "examples failed")
-sys.exit(failed > 0 or tried < 50)
-"""
+# The examples of these modules take more than two seconds.
+SLOW_EXAMPLES = ("critical", "driver", "fft_basin", "_fit", "fractal", "fractal_training", "fractals", "parity_basin")
+
+
+def source(name: str) -> str:
+    """The source of a module."""
+    path = ROOT / "src" / Path(*name.split("."))
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
 
 
 def run_python(code: str) -> subprocess.CompletedProcess:
@@ -59,31 +59,41 @@ def fenced(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_readme_example_prints_what_is_shown():
     result = run_python(fenced("python")[0])
     assert result.returncode == 0, result.stderr
     assert result.stdout == fenced("text")[0]
 
 
-def test_readme_table_is_current():
-    path = ROOT / "docs" / "make_tables.py"
-    spec = importlib.util.spec_from_file_location("make_tables", path)
+def script(name: str) -> ModuleType:
+    """A script of the documentation, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
-    assert tables.with_catalog(README) == README, "run python docs/make_tables.py"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_readme_tree_names_every_file():
-    first, *lines = fenced("text")[1].splitlines()
-    assert first == "src/deepconstruct/"
+TABLES = script("make_tables")
+
+
+@pytest.mark.parametrize("file,part", [(file, part) for file, parts in TABLES.PARTS.items() for part in parts])
+def test_what_is_made_from_the_code_is_current(file, part):
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert TABLES.replaced(text, part, TABLES.PARTS[file][part]()) == text, "run python docs/make_tables.py"
+
+
+def test_the_tree_names_every_file_with_a_phrase_that_fits():
+    opened, first, *lines, closed = TABLES.tree().splitlines()
+    assert (opened, first, closed) == ("```text", "src/deepconstruct/", "```")
     shown, parents = [], []
     for line in lines:
-        name = line.split()[0]
+        name, phrase = line.split(maxsplit=1)
         parents[(len(line) - len(line.lstrip())) // 2 - 1 :] = [name]
-        assert len(line.split()) > 1, f"{name} needs a phrase"
         shown.append("".join(parents))
+        assert len(phrase) <= 90, f"{shown[-1]}: the first line of its docstring is to fit a line of the README"
     files = [path for path in PACKAGE.rglob("*") if "__pycache__" not in path.parts]
     expected = [
         path.relative_to(PACKAGE).as_posix() + ("/" if path.is_dir() else "")
@@ -91,6 +101,18 @@ def test_readme_tree_names_every_file():
         if path.name != "__init__.py" or path.parent == PACKAGE
     ]
     assert sorted(shown) == sorted(expected)
+
+
+def test_a_tree_of_other_files_has_their_first_lines(tmp_path):
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "__init__.py").write_text('"""A part.\n\nAnd more.\n"""\n')
+    (tmp_path / "part" / "_one.py").write_text('"""One thing."""\n')
+    (tmp_path / "b.py").write_text('"""Which is it?"""\n')
+    assert TABLES.tree(tmp_path).splitlines()[2:-1] == [
+        "  b.py       Which is it?",
+        "  part/      A part",
+        "    _one.py  One thing",
+    ]
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
@@ -101,8 +123,12 @@ def test_links_to_files_exist(document):
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebook_runs(path, monkeypatch):
+    import nbclient
+    import nbformat
+
     # The notebook's kernel has JAX's defaults, whatever these tests have set.
     monkeypatch.setenv("JAX_ENABLE_X64", "0")
     monkeypatch.delenv("MPLBACKEND", raising=False)
@@ -116,7 +142,7 @@ def public_names() -> list[str]:
     """The full names of everything that users may import."""
     names = [f"deepconstruct.{name}" for name in dc.__all__ if name not in MODULES]
     for module in MODULES:
-        namespace = importlib.import_module(f"deepconstruct.{module}")
+        namespace = getattr(dc, module)
         listed = getattr(namespace, "__all__", None) or [
             name
             for name, value in vars(namespace).items()
@@ -138,6 +164,24 @@ def test_every_catalog_entry_is_mentioned_in_the_docs():
     assert missing == []
 
 
-def test_docstring_examples_run():
-    result = run_python(DOCTESTS)
-    assert result.returncode == 0, result.stdout + result.stderr
+EXAMPLES = [
+    module.name
+    for module in pkgutil.walk_packages(dc.__path__, "deepconstruct.")
+    if not module.name.endswith("__main__") and ">>>" in source(module.name)
+]
+
+
+@pytest.mark.parametrize(
+    "name", slow_among(EXAMPLES, [name for name in EXAMPLES if name.split(".")[-1] in SLOW_EXAMPLES])
+)
+def test_docstring_examples_run(name):
+    module = importlib.import_module(name)
+    with jax.enable_x64(False):  # JAX's default
+        result = doctest.testmod(module)
+    assert result.failed == 0
+    assert result.attempted > 0
+
+
+def test_examples_are_found():
+    assert len(EXAMPLES) > 50
+    assert set(SLOW_EXAMPLES) <= {name.split(".")[-1] for name in EXAMPLES}

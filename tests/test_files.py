@@ -60,6 +60,7 @@ def test_everything_comes_back(name, tmp_path):
         assert np.array_equal(new, old)
 
 
+@pytest.mark.slow
 def test_a_loaded_network_computes_the_same(tmp_path):
     network = dc.perturb(dc.parity(8, dtype="float32"), 0.5, key=jax.random.key(0))
     dc.save(tmp_path / "noisy", network)

@@ -238,6 +238,7 @@ def test_unknown_domains_have_no_strategy():
         testing.inputs(claiming(dc.parity(2), domain=Nowhere()))
 
 
+@pytest.mark.slow
 @hypothesis.given(testing.networks(dtype="float32"))
 @hypothesis.settings(max_examples=8)
 def test_drawn_networks_are_valid(network):

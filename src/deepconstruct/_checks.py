@@ -26,6 +26,33 @@ def check_size(owner: str, argument: str, value: Any, *, minimum: int = 1) -> in
     return size
 
 
+def check_flag(owner: str, argument: str, value: Any) -> None:
+    """Refuse what isn't `True` or `False`."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{owner}: {argument} must be True or False; got {value!r}")
+
+
+def check_shape(owner: str, argument: str, shape: Any, length: int, *, minimum: int = 1) -> None:
+    """Refuse what isn't a tuple of `length` sizes of at least `minimum`."""
+    if not isinstance(shape, tuple) or len(shape) != length:
+        raise ValueError(f"{owner}: {argument} must be {length} sizes; got {shape!r}")
+    for size in shape:
+        check_size(owner, argument, size, minimum=minimum)
+
+
+def check_leaf(owner: str, argument: str, value: Any, shape: tuple[int, ...]) -> None:
+    """Refuse what isn't an array of the given shape."""
+    if getattr(value, "shape", None) != shape:
+        found = getattr(value, "shape", type(value).__name__)
+        raise ValueError(f"{owner}: {argument} must be an array of shape {shape}; got {found}")
+
+
+def check_all(owner: str, argument: str, values: Any, kind: type) -> None:
+    """Refuse what isn't a non-empty tuple of objects of one kind."""
+    if not isinstance(values, tuple) or not values or not all(isinstance(value, kind) for value in values):
+        raise ValueError(f"{owner}: {argument} must be a non-empty tuple of {kind.__name__}; got {values!r}")
+
+
 def check_choice(owner: str, argument: str, value: Any, options: Iterable[str]) -> str:
     """Return `value` if it is one of `options`."""
     options = tuple(options)
@@ -92,6 +119,12 @@ def check_available(owner: str, dtype: Any) -> None:
 def double_precision() -> Any:
     """A context in which JAX has 64 bits, whatever the configuration says; its name moved between versions."""
     return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def check_weights(owner: str, tree: Any) -> None:
+    """Refuse 64-bit arrays that have left the x64 scope in which they were made."""
+    for leaf in jax.tree.leaves(tree):
+        check_available(owner, leaf.dtype)
 
 
 def check_key(owner: str, key: Any) -> None:

@@ -118,7 +118,7 @@ def cost(network: Any) -> Any:
         return Costs(tuple(map(str, network)), tuple(map(_cost, network.values())))
     if isinstance(network, list | tuple):
         return Costs(tuple(map(_name, range(len(network)), network)), tuple(map(_cost, network)))
-    network = as_network("cost", network)
+    network = as_network("cost", network, read=True)
     if stack_size(network) is not None:
         return cost(unstack(network))
     return _cost(network)
@@ -129,7 +129,7 @@ def _name(index: int, network: Any) -> str:
 
 
 def _cost(network: Any) -> Cost:
-    network = as_network("cost", network)
+    network = as_network("cost", network, read=True)
     layers = flat_layers(network)
     hidden = layers[:-1] if layers[-1].is_readout else layers
     return Cost(

@@ -9,7 +9,7 @@ from .._bias import join_biases
 from ..activations import join
 from ..construction import Construction, FanOut, Parallel
 from ..linear import DirectSum, Identity as IdentityMap, Stack
-from ..network import Layer, Network, Repeat, flat_layers
+from ..network import Layer, Network, Repeat, flat_layers, own
 from .algebra import fan_out_claim, parallel_claim
 from .parts import Layers, Part, check_parts
 
@@ -67,9 +67,9 @@ def _joined(owner: str, parts: Any, join_layers: Any, join_claims: Any, origin: 
     """Join networks; for constructions, join the claims too."""
     check_parts(owner, parts)
     if isinstance(parts[0], Network):
-        return Network(join_layers(list(parts)))
+        return own(Network(join_layers(list(parts))))
     claim = join_claims([part.claim for part in parts])
-    return Construction(Network(join_layers([part.network for part in parts])), claim, origin(parts))
+    return Construction(own(Network(join_layers([part.network for part in parts]))), claim, origin(parts))
 
 
 def join_parallel(networks: list[Network]) -> Layers:

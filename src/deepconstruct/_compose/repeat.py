@@ -6,7 +6,7 @@ from .. import targets
 from .._arithmetic.exactness import is_exact_on
 from .._checks import check_size
 from ..construction import Claim, Construction, Repeated, as_network
-from ..network import Network, Repeat, flat_layers
+from ..network import Network, Repeat, flat_layers, own
 from .algebra import entering_error, series_claim
 from .parts import Layers, Part
 from .rounding import Joint, merged_joint
@@ -41,12 +41,12 @@ def repeat(part: Part, times: int, *, merge: bool = True) -> Part:
     if network.in_size != network.out_size:
         raise ValueError(f"repeat: the network takes {network.in_size} numbers but gives {network.out_size}")
     if isinstance(part, Network):
-        return Network(join_repeat(part.layers, times, merge=merge))
+        return own(Network(join_repeat(part.layers, times, merge=merge)))
     joined = _merged(part, times) if merge and times > 1 and can_merge(network.layers, network.layers) else None
     result, claim = _unmerged(part, times) if joined is None else joined
     if times > 1:
         claim = dataclasses.replace(claim, target=targets.Iterated(part.claim.target, times))
-    return Construction(result, claim, Repeated(part, times, merge))
+    return Construction(own(result), claim, Repeated(part, times, merge))
 
 
 def _merged(part: Construction, times: int) -> tuple[Network, Claim] | None:

@@ -6,7 +6,7 @@ from .._arithmetic.exactness import is_exact_on
 from .._bias import bias_vector
 from ..construction import Claim, Construction, Series
 from ..linear import Composed, Identity as IdentityMap, product
-from ..network import Layer, Network
+from ..network import Layer, Network, own
 from .algebra import series_claim
 from .parts import Layers, Part, check_parts
 from .rounding import Claimed, factored_joint, is_worth, merged_joint
@@ -44,11 +44,14 @@ def series(*parts: Part, merge: bool = True) -> Part:
         network: Any = parts[0]
         for part in parts[1:]:
             network = _join_networks(network, part, merge)  # pyright: ignore[reportArgumentType]
-        return network
+        return own(network)
     joined = last = _claimed(parts[0])
     for part in map(_claimed, parts[1:]):
         joined, last = _join(joined, last, part, merge), part
-    return Construction(*joined, Series(parts, merge)) if len(parts) > 1 else parts[0]  # pyright: ignore
+    if len(parts) == 1:
+        return parts[0]
+    network, claim = joined
+    return Construction(own(network), claim, Series(parts, merge))  # pyright: ignore
 
 
 def _claimed(part: Any) -> Claimed:

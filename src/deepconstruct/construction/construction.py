@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from .._checks import as_numbers, check_available, check_axis, check_finite, is_concrete
+from .._checks import as_numbers, check_available, check_axis, check_finite, check_weights, is_concrete
 from .._io.html import html_table
 from ..network import Network, describe
 from .claim import Claim, check_target
@@ -34,6 +34,9 @@ class Construction:
     origin: Origin = Stated()
 
     def __post_init__(self):
+        for name, kind in (("network", Network), ("claim", Claim), ("origin", Origin)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"Construction: {name} must be a {kind.__name__}; got {getattr(self, name)!r}")
         _check_fit(self.network, self.claim)
         check_finite("Construction", "weights", self.network)
 
@@ -119,13 +122,17 @@ def claim(network: Network, claim: Claim) -> Construction:
     return Construction(network, claim)
 
 
-def as_network(owner: str, value: Any) -> Network:
-    """The network of a construction, or the network itself."""
-    if isinstance(value, Construction):
-        return value.network
-    if not isinstance(value, Network):
+def as_network(owner: str, value: Any, *, read: bool = False) -> Network:
+    """The network of a construction, or the network itself, of which JAX can compute.
+
+    With `read` the weights may have left the x64 scope in which they were made: they are only looked at.
+    """
+    network = value.network if isinstance(value, Construction) else value
+    if not isinstance(network, Network):
         raise TypeError(f"{owner}: expected a Network or Construction; got {type(value).__name__}")
-    return value
+    if not read:
+        check_weights(owner, network)
+    return network
 
 
 @partial(jax.jit, static_argnums=2)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._arithmetic.rounding import unit_roundoff
 from .._checks import check_allocation, check_dtype, check_size, digits
-from ..construction import Claim, Construction, Robustness
+from ..construction import Claim, Construction, Entry, Robustness, builder, formula, sizes
 from ..domains import AbstractDomain, Bits, Signs
 from ..linear import BlockDiagonal
 from ..network import Label, Layer, Network
@@ -19,7 +19,10 @@ from ..targets import AbstractTarget, BitsToSigns, SignsToBits
 
 __all__ = ["bits_to_signs", "signs_to_bits"]
 
+__all__ = ["bits_to_signs", "signs_to_bits"]
 
+
+@builder
 def bits_to_signs(n: int, *, dtype: Any = None) -> Construction:
     """The signs `1 - 2 b` of `n` bits.
 
@@ -49,6 +52,7 @@ def bits_to_signs(n: int, *, dtype: Any = None) -> Construction:
     return _affine("bits_to_signs", n, -2.0, 1.0, BitsToSigns, Bits, Signs, dtype)
 
 
+@builder
 def signs_to_bits(n: int, *, dtype: Any = None) -> Construction:
     """The bits `(1 - s) / 2` of `n` signs.
 
@@ -102,3 +106,11 @@ def _affine(
         source="b = (1 - s) / 2",
     )
     return Construction(Network((layer,)), claim)
+
+
+_WIRES = formula("n", lambda n: n)
+
+ENTRIES = (
+    Entry("bits_to_signs", "n bits written as signs", bits_to_signs, {"n": 8}, sizes("n", 1, 2, 5), _WIRES),
+    Entry("signs_to_bits", "n signs written as bits", signs_to_bits, {"n": 8}, sizes("n", 1, 2, 5), _WIRES),
+)

@@ -109,9 +109,12 @@ class Network(eqx.Module):
         Returns:
             The same shape with `out_size` on that axis.
 
+        A network of labels, one a leaf, gives itself where it is called with a network: Optax takes whatever
+        can be called for a function of the weights, also where it was given labels or masks.
+
         Raises:
-            ValueError: a wrong number of features.
-            TypeError: complex input to a real network, text, or objects.
+            ValueError: a wrong number of features, or 64-bit weights without x64.
+            TypeError: complex input to a real network, text, objects, or a network for its input.
         """
         if is_template(self, x):
             return self  # pyright: ignore[reportReturnType]

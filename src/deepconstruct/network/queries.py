@@ -1,14 +1,32 @@
 """What a network is made of, and what its layers give."""
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
+from .._checks import is_concrete
 from .layer import Layer
 from .network import Network
 from .repeat import Repeat
 from .stacks import stacked_axes
+
+Tree = TypeVar("Tree")
+
+
+def own(tree: Tree) -> Tree:
+    """The same network, or other arrays, with memory of its own for every leaf.
+
+    What is made from a network so outlives it, and the other way round, where one is donated to a compiled step.
+    """
+    return jax.tree.map(_copied, tree)
+
+
+def _copied(leaf: Array) -> Array:
+    # A copy by the device's transfer compiles nothing.
+    return jax.device_put(leaf, leaf.sharding, may_alias=False) if is_concrete(leaf) else jnp.copy(leaf)
 
 
 def layer_outputs(network: Network, x: Any) -> list[Inexact[Array, "*batch width"]]:

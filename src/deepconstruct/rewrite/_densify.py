@@ -1,4 +1,4 @@
-"""Networks of the same function in another form: dense, or in another dtype; and their patterns."""
+"""Networks of the same function: dense, or in another dtype; and their patterns."""
 
 import dataclasses
 from typing import Any
@@ -12,7 +12,7 @@ from .._checks import check_dtype
 from .._compose.rounding import dense_sums
 from ..construction import Claim, Construction, Rewritten, Robustness, as_network
 from ..linear import Composed, SignPatterns, SignProduct
-from ..network import Network, flat_layers
+from ..network import Network, flat_layers, own
 
 # Maps whose claims count on the order in which they sum.
 _ORDERED = (SignPatterns, SignProduct, Composed)
@@ -44,7 +44,7 @@ def densify(network: Any) -> Any:
         return Construction(dense, claim, Rewritten("densify", network))
     network = as_network("densify", network)
     dtype = network.dtype
-    return Network(tuple(part.dense(dtype) for part in network.layers))
+    return own(Network(tuple(part.dense(dtype) for part in network.layers)))
 
 
 def _summed_anew(claim: Claim, dense: Network, changed: list[bool]) -> Claim:
@@ -67,7 +67,7 @@ def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
         >>> [int(mask.sum()) for mask in dc.sparsity_pattern(dc.parity(4))]
         [8, 8, 2]
     """
-    network = as_network("sparsity_pattern", network)
+    network = as_network("sparsity_pattern", network, read=True)
     masks = []
     for layer in flat_layers(network):
         rows, cols, _ = layer.linear.entries()
@@ -103,7 +103,7 @@ def astype(network: Any, dtype: Any) -> Any:
     source = as_network("astype", network)
     kind = "complex" if jnp.issubdtype(source.dtype, jnp.complexfloating) else "real"
     resolved = check_dtype("astype", dtype, kind=kind)
-    cast = jax.tree.map(lambda leaf: leaf.astype(resolved), source)
+    cast = own(jax.tree.map(lambda leaf: leaf.astype(resolved), source))
     if not isinstance(network, Construction):
         return cast
     return Construction(cast, _claim_in(network, cast, resolved), Rewritten("astype", network))

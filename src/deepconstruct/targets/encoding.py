@@ -3,7 +3,8 @@
 import dataclasses
 
 from .._checks import check_size
-from .base import Formula, inexact
+from .._static import inexact
+from .base import Formula
 
 
 @dataclasses.dataclass(frozen=True)

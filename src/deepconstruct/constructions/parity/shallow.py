@@ -8,7 +8,7 @@ import numpy as np
 from ..._arithmetic.rounding import gamma, unit_roundoff
 from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from ...activations import AbstractActivation, Identity, ReLU, Step, resolve
-from ...construction import Claim, Construction, Robustness
+from ...construction import Claim, Construction, Entry, Robustness, builder, formula, sizes
 from ...domains import Bits
 from ...linear import Dense
 from ...linear.signs import bit_table
@@ -20,6 +20,7 @@ _ACTIVATIONS = {"relu": ReLU(), "step": Step()}
 _LARGEST_DNF = 20
 
 
+@builder
 def parity_shallow(
     n: int, *, kind: str = "count", activation: str | AbstractActivation = "relu", dtype: Any = None
 ) -> Construction:
@@ -117,3 +118,18 @@ def _claim(n: int, kind: str, activation: AbstractActivation, dtype: np.dtype) -
         dtype=dtype.name,
         source="Nye & Saxe (2018), introduction",
     )
+
+
+_COUNT = formula("n^2 + n", lambda n: n * n + n)
+_DNF = formula("(n + 1) 2^(n-1)", lambda n: (n + 1) * 2 ** (n - 1))
+
+ENTRIES = (
+    Entry(
+        "parity_count", "parity of n bits by counting, one hidden layer", parity_shallow,
+        {"n": 16}, sizes("n", 1, 2, 3, 7, 16), _COUNT,
+    ),
+    Entry(
+        "parity_dnf", "parity of n bits as a disjunctive normal form", parity_shallow,
+        {"n": 8}, sizes("n", 1, 2, 3, 7), _DNF, fixed={"kind": "dnf"},
+    ),
+)  # fmt: skip

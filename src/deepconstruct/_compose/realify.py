@@ -13,7 +13,7 @@ from ..construction import Bound, Claim, Construction, Rewritten, as_network
 from ..construction.bound import mapped
 from ..domains import AbstractDomain, Space
 from ..linear.queries import realified
-from ..network import Layer, Network, block_layers, flat_layers
+from ..network import Layer, Network, block_layers, flat_layers, own
 
 
 def realify(part: Any) -> Any:
@@ -40,7 +40,7 @@ def realify(part: Any) -> Any:
     network = as_network("realify", part)
     if not all(layer.is_linear for layer in block_layers(network.layers)):
         raise ValueError("realify: every layer must be linear; this network has other activations")
-    real = Network(realify_layers(network))
+    real = own(Network(realify_layers(network)))
     if isinstance(part, Construction):
         return Construction(real, _real_claim(part.claim, real), Rewritten("realify", part))
     return real
