@@ -289,8 +289,41 @@ VALUES = [
     (r"parity\(2\): inputs must be finite", lambda: dc.parity(2)([0.0, math.inf])),
 ]
 
+# What no memory holds is refused before it is made, and at sizes that no float holds.
+HUGE = [
+    (r"parity: the weights of n=1099511627776 would take .* TiB, but this machine has .* of memory",
+     lambda: dc.parity(2**40)),
+    ("parity: the weights of n=about 2.1328 would take more than 2.13.. bytes", lambda: dc.parity(10**400)),
+    ("parity: the weights of n=1099511627776 would take", lambda: dc.parity(2**40, tied=True)),
+    ("parity: the weights of n=16777216 would take 1 PiB", lambda: dc.parity(2**24, arity=2**24, dtype="float32")),
+    ("parity_shallow: the weights of n=16777216 would take 1 PiB",
+     lambda: dc.parity_shallow(2**24, activation="step", dtype="float32")),
+    ("parity_shallow: kind='dnf' has .*; got 1099511627776", lambda: dc.parity_shallow(2**40, kind="dnf")),
+    (r"parity_bounded_depth: n=1099511627776 in depth 2 needs more than 34359738368 \* 2\^32 gates",
+     lambda: dc.parity_bounded_depth(2**40, 2)),
+    ("parity_bounded_depth: n=about 2.1328 in depth 3 needs more than", lambda: dc.parity_bounded_depth(10**400, 3)),
+    ("fft: the weights of n=1099511627776 would take .* TiB", lambda: dc.fft(2**40)),
+    ("fft: n must be a power of two for now; got n=about 2.1328", lambda: dc.fft(10**400)),
+    ("product_tree: the gates of n=1099511627776 would take .* TiB", lambda: dc.product_tree(2**40)),
+    (r"flat_product: n must be at most 30, as it has 2\^n units; got 1099511627776", lambda: dc.flat_product(2**40)),
+    ("bit_product: the weights of k=1099511627776 would take .* TiB", lambda: dc.bit_product(2**40)),
+    ("bits_to_signs: the weights of n=1099511627776 would take .* TiB", lambda: dc.bits_to_signs(2**40)),
+    ("polynomial: the products of a term of degree 1099511627776 would take",
+     lambda: dc.polynomial({(2**40,): 1.0})),
+    ("fractal: the weights of level 1099511627776 would take", lambda: dc.fractal(dc.systems.cantor(), 2**40)),
+    ("as_matrix: a dense 16777216 x 16777216 matrix would take 1 PiB",
+     lambda: linear.as_matrix(linear.Identity(2**24))),
+]  # fmt: skip
+
+NEAREST = [
+    ("fft: norm must be one of .*; got 'orto'. Did you mean 'ortho'", lambda: dc.fft(4, norm="orto")),
+    ("parity: activation must be one of .*; got 'ReLU'. Did you mean 'relu'", lambda: dc.parity(4, activation="ReLU")),
+    ("catalog: no construction 'paritystep'; known are .*. Did you mean 'parity_step'",
+     lambda: dc.catalog.get("paritystep")),
+]  # fmt: skip
+
 REFUSALS = [
-    *((ValueError, *case) for case in (*SIZES, *NAMES, *NUMBERS, *SHAPES, *FITS, *VALUES)),
+    *((ValueError, *case) for case in (*SIZES, *HUGE, *NEAREST, *NAMES, *NUMBERS, *SHAPES, *FITS, *VALUES)),
     *((TypeError, *case) for case in KINDS),
 ]
 
@@ -323,7 +356,7 @@ def test_a_bare_network_lets_nan_through():
 
 
 def test_an_unknown_name_of_the_package_is_refused():
-    with pytest.raises(AttributeError, match="module 'deepconstruct' has no attribute 'partiy'"):
+    with pytest.raises(AttributeError, match="module 'deepconstruct' has no attribute 'partiy'. Did you mean 'parity'"):
         dc.partiy  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -118,7 +118,7 @@ def _exactness(n: int, kinds: list[list[Gate]], plan: Plan) -> tuple[float, floa
         return 0.0, math.inf, 1.0, 0.0
     if isinstance(plan.activation, Step):
         k = max(gate.arity for gate in kinds[0])
-        return 0.0, 1 / (2 * k) - 4 * k * unit_roundoff(plan.dtype), 0.0, 0.0
+        return 0.0, max(1 / (2 * k) - 4 * k * unit_roundoff(plan.dtype), 0.0), 0.0, 0.0
     if isinstance(plan.activation, ReLU):
         return 0.0, 1.0, float(n), relu_rounding(kinds, plan.dtype.name)
     if not math.isfinite(sigmoid_error(kinds, 0.0, plan.dtype.name)):
