@@ -149,7 +149,7 @@ KINDS = [
     ("claim: target 'numpy' must be written in JAX on the last axis; it raised",
      lambda: dc.claim(network((1, 1)), dataclasses.replace(claim_of(), target=dc.Target("numpy", np.asarray)))),
     *((f"{name}: expected a Network or Construction; got int", function) for name, function in (
-        ("cost", lambda: dc.cost(3)),
+        ("cost", lambda: dc.cost(3)),  # pyright: ignore[reportCallIssue]
         ("densify", lambda: dc.densify(3)),
         ("sparsity_pattern", lambda: dc.sparsity_pattern(3)),
         ("astype", lambda: dc.astype(3, "float32")),
@@ -356,7 +356,9 @@ def test_a_bare_network_lets_nan_through():
 
 
 def test_an_unknown_name_of_the_package_is_refused():
-    with pytest.raises(AttributeError, match="module 'deepconstruct' has no attribute 'partiy'. Did you mean 'parity'"):
+    with pytest.raises(
+        AttributeError, match=r"module 'deepconstruct' has no attribute 'partiy'\. Did you mean 'parity'"
+    ):
         dc.partiy  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 

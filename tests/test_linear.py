@@ -384,4 +384,4 @@ def test_sign_products_add_pairs_of_pairs(n):
         x[1] = 1
     signs = np.array([(-1) ** int(k).bit_count() for k in range(2**n)])
     exact = float((signs * x.astype(float)).sum())
-    assert float(SignProduct(jnp.ones((), "float32"), n)(x)[0]) == exact
+    assert float(SignProduct(jnp.ones((), "float32"), n)(jnp.asarray(x))[0]) == exact
