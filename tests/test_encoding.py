@@ -37,9 +37,8 @@ def test_inputs_beside_the_domain_cost_what_is_claimed(build, domain, codomain, 
     for point, shift in itertools.product(points, [2.0**-k for k in (-6, 0, 1, 7, 30)] + [1 / 3, 7.7]):
         for moved in np.asarray(jnp.asarray([point + shift, point - shift], dtype), float):
             delta, error = abs(moved - point), abs(float(construction([moved])[0]) - formula(point))
-            # Over the reals the slope is reached, so a smaller gain would be wrong.
-            assert abs(formula(moved) - formula(point)) == abs(formula(1.0) - formula(0.0)) * delta
             assert error <= robustness.largest_gain * delta + robustness.rounding
+    # Over the reals the slope is reached, so a smaller gain would be wrong.
     assert abs(formula(1.0) - formula(0.0)) <= robustness.largest_gain <= abs(formula(1.0) - formula(0.0)) * (1 + 2 * u)
 
 
