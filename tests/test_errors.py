@@ -239,6 +239,7 @@ SHAPES = [
     (r"Bits\(n=2\): expected vectors of 2 numbers; got shape \(3,\)", lambda: domains.Bits(2).contains(np.ones(3))),
     ("Product: expected a non-empty tuple of domains", lambda: domains.Product(())),
     (r"Bits\(33\) is too large to enumerate", lambda: domains.Bits(33).enumerate(jnp.arange(2))),
+    ("population: matrix must be an array; got nested lists of unequal", lambda: losses.population([[1.0], [1, 2]])),
     ("population: matrix must be finite of shape", lambda: losses.population(np.ones(3))),
     (r"population: covariance must have shape \(2, 2\)", lambda: losses.population(np.eye(2), covariance=np.eye(3))),
     ("positive definite; got one that isn't Hermitian",

@@ -144,7 +144,7 @@ PLACES = [
     (ValueError, {"replace": {0: np.ones(5)}}, r"value of layer 0 must be .* broadcast to \(5, 4\); got shape \(5,\)"),
     (TypeError, {"replace": {(0, 0): 1j}}, "run_with: a complex value for unit 0 of layer 0 of a real network"),
     (TypeError, {"replace": {(0, 0): "1"}}, "the value of unit 0 of layer 0 must be numbers; got '1', a text"),
-    (TypeError, {"replace": {(0, 0, 0): 1}}, r"run_with: a place must be a layer or a pair \(layer, unit\); got \(0, 0, 0\)"),
+    (TypeError, {"replace": {(0, 0, 0): 1}}, r"run_with: a place must be a layer or a pair \(layer, unit\); got"),
     (TypeError, {"replace": {"0": 1}}, "run_with: a layer must be an integer; got '0'"),
     (TypeError, {"replace": {(0, None): 1}}, "run_with: a unit of layer 0 must be an integer; got None"),
     (TypeError, {"replace": [0]}, "run_with: replace must be a dict from places to values; got list"),
