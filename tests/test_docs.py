@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import pytest
@@ -21,6 +22,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "src" / "deepconstruct"
 MODULES = [
     "bounds",
+    "origins",
     "linear",
     "activations",
     "domains",
@@ -64,25 +66,34 @@ def test_readme_example_prints_what_is_shown():
     assert result.stdout == fenced("text")[0]
 
 
-def test_readme_table_is_current():
-    path = ROOT / "docs" / "make_tables.py"
-    spec = importlib.util.spec_from_file_location("make_tables", path)
+def script(name: str) -> ModuleType:
+    """A script of the documentation, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
-    assert tables.with_catalog(README) == README, "run python docs/make_tables.py"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_readme_tree_names_every_file():
-    first, *lines = fenced("text")[1].splitlines()
-    assert first == "src/deepconstruct/"
+TABLES = script("make_tables")
+
+
+@pytest.mark.parametrize("file,part", [(file, part) for file, parts in TABLES.PARTS.items() for part in parts])
+def test_what_is_made_from_the_code_is_current(file, part):
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert TABLES.replaced(text, part, TABLES.PARTS[file][part]()) == text, "run python docs/make_tables.py"
+
+
+def test_the_tree_names_every_file_with_a_phrase_that_fits():
+    opened, first, *lines, closed = TABLES.tree().splitlines()
+    assert (opened, first, closed) == ("```text", "src/deepconstruct/", "```")
     shown, parents = [], []
     for line in lines:
-        name = line.split()[0]
+        name, phrase = line.split(maxsplit=1)
         parents[(len(line) - len(line.lstrip())) // 2 - 1 :] = [name]
-        assert len(line.split()) > 1, f"{name} needs a phrase"
         shown.append("".join(parents))
+        assert len(phrase) <= 90, f"{shown[-1]}: the first line of its docstring is to fit a line of the README"
     files = [path for path in PACKAGE.rglob("*") if "__pycache__" not in path.parts]
     expected = [
         path.relative_to(PACKAGE).as_posix() + ("/" if path.is_dir() else "")
@@ -90,6 +101,18 @@ def test_readme_tree_names_every_file():
         if path.name != "__init__.py" or path.parent == PACKAGE
     ]
     assert sorted(shown) == sorted(expected)
+
+
+def test_a_tree_of_other_files_has_their_first_lines(tmp_path):
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "__init__.py").write_text('"""A part.\n\nAnd more.\n"""\n')
+    (tmp_path / "part" / "_one.py").write_text('"""One thing."""\n')
+    (tmp_path / "b.py").write_text('"""Which is it?"""\n')
+    assert TABLES.tree(tmp_path).splitlines()[2:-1] == [
+        "  b.py       Which is it?",
+        "  part/      A part",
+        "    _one.py  One thing",
+    ]
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
@@ -119,7 +142,7 @@ def public_names() -> list[str]:
     """The full names of everything that users may import."""
     names = [f"deepconstruct.{name}" for name in dc.__all__ if name not in MODULES]
     for module in MODULES:
-        namespace = importlib.import_module(f"deepconstruct.{module}")
+        namespace = getattr(dc, module)
         listed = getattr(namespace, "__all__", None) or [
             name
             for name, value in vars(namespace).items()

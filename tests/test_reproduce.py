@@ -62,7 +62,7 @@ def test_both_fans_are_reported(tmp_path, capsys):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ("seed", "--set takes SETTING=VALUE, such as seeds=32; got .*'seed'"),
+        ("seed", "--set takes NAME=VALUE, such as seeds=32; got .*'seed'"),
         ("sead=1", "parity-basin has no setting 'sead'; it has sizes, fans"),
         ("seeds=many", "seeds must be of type int; got 'many'"),
         ("seeds=2.7", "seeds must be of type int; got 2.7"),

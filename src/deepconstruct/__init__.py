@@ -1,147 +1,100 @@
-"""Constructive neural networks: weights that are written down, and claims that can be checked."""
+"""Constructive neural networks: weights written down, and claims that can be checked."""
 
 import importlib as _importlib
 from typing import TYPE_CHECKING
 
-from . import activations, domains, linear, losses, systems, targets
-from ._analysis.cost import Cost, Costs, cost
-from ._certify import Certificate, certify
-from ._change.perturb import perturb, reinitialize
-from ._compose import fan_out, parallel, repeat, series
-from ._files import load, save
-from ._fit import Fit, fit
-from .construction import Bound, Claim, Construction, Robustness, claim, origin as origins
-from .network import (
-    Label,
-    Layer,
-    Network,
-    Repeat,
-    Unit,
-    Units,
-    layer_outputs,
-    run_with,
-    stack,
-    units,
-    unstack,
+from . import (
+    activations as activations,
+    domains as domains,
+    linear as linear,
+    losses as losses,
+    systems as systems,
+    targets as targets,
 )
-from .rewrite import astype, densify, realify, sparsity_pattern
-from .systems import IFS
-from .targets import Target
+from ._analysis.cost import Cost as Cost, Costs as Costs, cost as cost
+from ._certify import Certificate as Certificate, certify as certify
+from ._change.perturb import perturb as perturb, reinitialize as reinitialize
+from ._checks import hint as _hint
+from ._compose import (
+    fan_out as fan_out,
+    parallel as parallel,
+    realify as realify,
+    repeat as repeat,
+    series as series,
+)
+from ._files import load as load, save as save
+from ._fit import Fit as Fit, fit as fit
+from .construction import (
+    Bound as Bound,
+    Claim as Claim,
+    Construction as Construction,
+    Robustness as Robustness,
+    claim as claim,
+    origin as _origin,
+)
+from .network import (
+    Label as Label,
+    Layer as Layer,
+    Network as Network,
+    Repeat as Repeat,
+    Unit as Unit,
+    Units as Units,
+    layer_outputs as layer_outputs,
+    run_with as run_with,
+    stack as stack,
+    units as units,
+    unstack as unstack,
+)
+from .rewrite import astype as astype, densify as densify, sparsity_pattern as sparsity_pattern
+from .systems import IFS as IFS
+from .targets import Target as Target
 
 if TYPE_CHECKING:
-    from . import bounds, catalog, data, experiments, plot, testing
-    from ._analysis.basin import BasinEstimate, basin
-    from ._analysis.critical import CriticalNoise, critical_noise
-    from ._analysis.distance import WeightDistance, function_distance, weight_distance
-    from ._analysis.regions import LinearRegions, linear_regions
-    from ._change.sparsification import SparsificationCurve, sparsification_curve
-    from ._change.sparsify import sparsify
-    from ._sweep import Sweep, sweep
-    from .constructions import (
-        bit_product,
-        boolean_classifier,
-        boolean_function,
-        fft,
-        flat_product,
-        fractal,
-        gaussian_classifier,
-        hamiltonian_classifier,
-        multiplication_gate,
-        parity,
-        parity_bounded_depth,
-        parity_shallow,
-        polynomial,
-        product_tree,
-        quadratic_form,
+    from . import (
+        bounds as bounds,
+        catalog as catalog,
+        data as data,
+        experiments as experiments,
+        plot as plot,
+        testing as testing,
     )
+    from ._analysis.basin import BasinEstimate as BasinEstimate, basin as basin
+    from ._analysis.critical import CriticalNoise as CriticalNoise, critical_noise as critical_noise
+    from ._analysis.distance import (
+        WeightDistance as WeightDistance,
+        function_distance as function_distance,
+        weight_distance as weight_distance,
+    )
+    from ._analysis.regions import LinearRegions as LinearRegions, linear_regions as linear_regions
+    from ._change.sparsification import (
+        SparsificationCurve as SparsificationCurve,
+        sparsification_curve as sparsification_curve,
+    )
+    from ._change.sparsify import sparsify as sparsify
+    from ._sweep import Sweep as Sweep, sweep as sweep
+    from .constructions import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "IFS",
-    "BasinEstimate",
-    "Bound",
-    "Certificate",
-    "Claim",
-    "Construction",
-    "Cost",
-    "Costs",
-    "CriticalNoise",
-    "Fit",
-    "Label",
-    "Layer",
-    "LinearRegions",
-    "Network",
-    "Repeat",
-    "Robustness",
-    "SparsificationCurve",
-    "Sweep",
-    "Target",
-    "Unit",
-    "Units",
-    "WeightDistance",
+origins = _origin
+
+# Modules that are public; those that aren't imported above, like the names below and the builders, are loaded on
+# first use, so that a plain import stays quick; two need extras (matplotlib, hypothesis).
+_MODULES = (
     "activations",
-    "astype",
-    "basin",
-    "bit_product",
-    "boolean_classifier",
-    "boolean_function",
     "bounds",
     "catalog",
-    "certify",
-    "claim",
-    "cost",
-    "critical_noise",
     "data",
-    "densify",
     "domains",
     "experiments",
-    "fan_out",
-    "fft",
-    "fit",
-    "flat_product",
-    "fractal",
-    "function_distance",
-    "gaussian_classifier",
-    "hamiltonian_classifier",
-    "layer_outputs",
     "linear",
-    "linear_regions",
-    "load",
     "losses",
-    "multiplication_gate",
     "origins",
-    "parallel",
-    "parity",
-    "parity_bounded_depth",
-    "parity_shallow",
-    "perturb",
     "plot",
-    "polynomial",
-    "product_tree",
-    "quadratic_form",
-    "realify",
-    "reinitialize",
-    "repeat",
-    "run_with",
-    "save",
-    "series",
-    "sparsification_curve",
-    "sparsify",
-    "sparsity_pattern",
-    "stack",
-    "sweep",
     "systems",
     "targets",
     "testing",
-    "units",
-    "unstack",
-    "weight_distance",
-]
-
-
-# Loaded on first use, so that a plain import stays quick; two need extras (matplotlib, hypothesis).
-_MODULES = ("bounds", "catalog", "data", "experiments", "plot", "testing")
+)
 _HOMES = {
     "_analysis.basin": ("BasinEstimate", "basin"),
     "_analysis.critical": ("CriticalNoise", "critical_noise"),
@@ -154,15 +107,30 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
+def _load(module: str):
+    return _importlib.import_module(f"{__name__}.{module}")
+
+
+def _listed() -> list[str]:
+    """All public names: what is imported above, and what is loaded on first use."""
+    own = [name for name, value in globals().items() if getattr(value, "__module__", "").startswith(f"{__name__}.")]
+    return sorted({*own, *_MODULES, *_HOME, *_load("constructions").BUILDERS})
+
+
 def __getattr__(name: str):
     if name in _MODULES:
-        return _importlib.import_module(f"{__name__}.{name}")
-    if name in __all__:  # what has no other home is a builder
-        value = getattr(_importlib.import_module(f"{__name__}.{_HOME.get(name, 'constructions')}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _load(name)
+    if name == "__all__":
+        value = _listed()
+    elif name in _HOME:
+        value = getattr(_load(_HOME[name]), name)
+    elif not name.startswith("_") and name in _load("constructions").BUILDERS:
+        value = _load("constructions").BUILDERS[name]
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_hint(name, _listed())}")
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*_listed(), "__version__"]

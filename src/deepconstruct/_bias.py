@@ -1,4 +1,4 @@
-"""Biases that aren't one free number a unit: tied ones, and layers where some units have none."""
+"""Biases that aren't one free number a unit: tied ones, and those of some units only."""
 
 import abc
 from typing import Any
@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ._checks import as_numbers, check_size
+from ._checks import as_numbers, check_leaf, check_shape, check_size
 
 
 class AbstractBias(eqx.Module):
@@ -45,6 +45,10 @@ class TiledBias(AbstractBias):
             check_size("TiledBias", "inner", inner),
         )
 
+    def __check_init__(self):
+        check_shape("TiledBias", "shape", self.shape, 3)
+        check_leaf("TiledBias", "values", self.values, self.shape[1:2])
+
     @property
     def size(self) -> int:
         outer, block, inner = self.shape
@@ -64,6 +68,13 @@ class JoinedBias(AbstractBias):
     parts: tuple[Array | AbstractBias | None, ...]
     sizes: tuple[int, ...] = eqx.field(static=True)
 
+    def __check_init__(self):
+        check_shape("JoinedBias", "sizes", self.sizes, len(self.parts))
+        for part, size in zip(self.parts, self.sizes, strict=True):
+            check_bias("JoinedBias", part, size)
+        if all(part is None for part in self.parts):
+            raise ValueError("JoinedBias: one of the parts must be a bias; got none")
+
     @property
     def size(self) -> int:
         return sum(self.sizes)
@@ -81,6 +92,18 @@ class JoinedBias(AbstractBias):
             for vector, size in zip(vectors, self.sizes, strict=True)
         ]
         return jnp.concatenate(filled)
+
+
+def check_bias(owner: str, bias: Any, size: int) -> None:
+    """Refuse what isn't the bias of `size` units."""
+    if isinstance(bias, AbstractBias):
+        found = (bias.size,)
+    elif bias is None or getattr(bias, "shape", None) == (size,):
+        return
+    else:
+        found = getattr(bias, "shape", type(bias).__name__)
+    if found != (size,):
+        raise ValueError(f"{owner}: bias must have shape ({size},); got {found}")
 
 
 def bias_vector(bias: Array | AbstractBias | None) -> Array | None:

@@ -22,8 +22,35 @@ def check_size(owner: str, argument: str, value: Any, *, minimum: int = 1) -> in
     except TypeError:
         raise TypeError(f"{owner}: {argument} must be an integer; got {value!r} ({type(value).__name__})") from None
     if size < minimum:
-        raise ValueError(f"{owner}: {argument} must be at least {minimum}; got {size}")
+        raise ValueError(f"{owner}: {argument} must be at least {minimum}; got {digits(size)}")
     return size
+
+
+def check_flag(owner: str, argument: str, value: Any) -> None:
+    """Refuse what isn't `True` or `False`."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{owner}: {argument} must be True or False; got {value!r}")
+
+
+def check_shape(owner: str, argument: str, shape: Any, length: int, *, minimum: int = 1) -> None:
+    """Refuse what isn't a tuple of `length` sizes of at least `minimum`."""
+    if not isinstance(shape, tuple) or len(shape) != length:
+        raise ValueError(f"{owner}: {argument} must be {length} sizes; got {shape!r}")
+    for size in shape:
+        check_size(owner, argument, size, minimum=minimum)
+
+
+def check_leaf(owner: str, argument: str, value: Any, shape: tuple[int, ...]) -> None:
+    """Refuse what isn't an array of the given shape."""
+    if getattr(value, "shape", None) != shape:
+        found = getattr(value, "shape", type(value).__name__)
+        raise ValueError(f"{owner}: {argument} must be an array of shape {shape}; got {found}")
+
+
+def check_all(owner: str, argument: str, values: Any, kind: type) -> None:
+    """Refuse what isn't a non-empty tuple of objects of one kind."""
+    if not isinstance(values, tuple) or not values or not all(isinstance(value, kind) for value in values):
+        raise ValueError(f"{owner}: {argument} must be a non-empty tuple of {kind.__name__}; got {values!r}")
 
 
 def check_choice(owner: str, argument: str, value: Any, options: Iterable[str]) -> str:
@@ -162,6 +189,11 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return 2**40
+
+
+def digits(number: int) -> str:
+    """An integer for messages: as it is, or in powers of two where it has too many digits."""
+    return str(number) if abs(number) < 2**64 else f"about 2^{number.bit_length() - 1}"
 
 
 def _bytes(count: int) -> str:

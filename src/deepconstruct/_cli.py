@@ -13,9 +13,11 @@ import jax
 
 from . import __version__, catalog
 from ._analysis.cost import cost
-from ._certify import certify
+from ._certify import METHODS, certify
+from ._checks import hint
 from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
+from .construction import shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,24 +45,40 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("certify", help="build one construction and certify it")
     check.add_argument("name", help="a name from 'deepconstruct list'")
-    check.add_argument("--size", type=int, help="its size (default: the catalog's)")
+    check.add_argument("--size", help="its leading argument, such as n (default: the catalog's)")
+    check.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any argument of its builder, such as n=8; as often as you like",
+    )
     check.add_argument("--dtype", help="such as float64 or complex128 (default: 32 bits)")
-    check.add_argument("--method", default="auto", help="auto, exhaustive, basis or sampling")
+    check.add_argument("--method", default="auto", help=f"auto, {', '.join(method.name for method in METHODS)}")
     check.set_defaults(run=_certify)
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
-    again.add_argument("name", choices=sorted(EXPERIMENTS), help="which: %(choices)s", metavar="NAME")
+    again.add_argument("name", type=_experiment, help=f"which: {', '.join(sorted(EXPERIMENTS))}", metavar="NAME")
     again.add_argument("--full", action="store_true", help="the source's own sizes, for accelerators")
     again.add_argument("--out", type=Path, help="folder for figure, data and report (default: ./NAME)")
     again.add_argument(
         "--set",
         action="append",
         default=[],
-        metavar="SETTING=VALUE",
+        metavar="NAME=VALUE",
         help="change a setting, such as seeds=32; an unknown one lists them all",
     )
     again.set_defaults(run=_reproduce)
     return parser
+
+
+def _experiment(name: str) -> str:
+    """The name of an experiment, with hyphens or underscores."""
+    found = name.replace("_", "-")
+    if found not in EXPERIMENTS:
+        known = ", ".join(sorted(EXPERIMENTS))
+        raise argparse.ArgumentTypeError(f"no experiment {name!r}; known are {known}{hint(found, EXPERIMENTS)}")
+    return found
 
 
 def _tour(options: argparse.Namespace) -> int:
@@ -71,15 +89,15 @@ def _tour(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     for name, entry in catalog.ENTRIES.items():
-        theorem = f"synapses: {entry.formula[0]}" if entry.formula else ""
-        print(f"{name:26}{entry.summary:58} {theorem}".rstrip())
+        theorem = f"synapses: {entry.formula.text}" if entry.formula else ""
+        print(f"{name:26}{entry.summary:60}{shown(entry.size):14} {theorem}".rstrip())
     return 0
 
 
 def _certify(options: argparse.Namespace) -> int:
     if options.dtype in ("float64", "complex128"):
         jax.config.update("jax_enable_x64", True)
-    construction = catalog.build(options.name, options.size, dtype=options.dtype)
+    construction = catalog.build(options.name.replace("-", "_"), _size(options), dtype=options.dtype)
     certificate = certify(construction, method=options.method)
     print(construction)
     print(cost(construction))
@@ -88,10 +106,18 @@ def _certify(options: argparse.Namespace) -> int:
     return 0 if certificate.holds else 1
 
 
+def _size(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of the builder that `--size` and `--set` give."""
+    leading = next(iter(catalog.get(options.name).size))
+    first = {} if options.size is None else {leading: _value(options.size)}
+    return first | dict(_change("certify", text, "n=8") for text in options.set)
+
+
 def _reproduce(options: argparse.Namespace) -> int:
     _use_all_cores()
     experiment = EXPERIMENTS[options.name]
-    settings = settings_of(experiment, full=options.full, changes=dict(_change(text) for text in options.set))
+    changes = dict(_change("reproduce", text, "seeds=32") for text in options.set)
+    settings = settings_of(experiment, full=options.full, changes=changes)
     folder = _made("reproduce", Path(experiment.name) if options.out is None else options.out)
     try:
         print(reproduce(experiment, settings, folder))
@@ -111,14 +137,18 @@ def _made(command: str, folder: Path) -> Path:
     return folder
 
 
-def _change(text: str) -> tuple[str, Any]:
+def _change(command: str, text: str, example: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"reproduce: --set takes SETTING=VALUE, such as seeds=32; got {text!r}")
+        raise ValueError(f"{command}: --set takes NAME=VALUE, such as {example}; got {text!r}")
+    return name, _value(value)
+
+
+def _value(text: str) -> Any:
     try:
-        return name, ast.literal_eval(value)
+        return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return name, value
+        return text
 
 
 def _use_all_cores() -> None:

@@ -1,9 +1,10 @@
-"""Arrays as static fields: read-only, hashable, interned by content."""
+"""Arrays as static fields (read-only, hashable, interned by content), and arrays of either library."""
 
 import hashlib
 import weakref
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 _interned: "weakref.WeakValueDictionary[tuple, StaticArray]" = weakref.WeakValueDictionary()
@@ -42,3 +43,30 @@ class StaticArray:
 
     def __repr__(self) -> str:
         return f"StaticArray({self.array.dtype}, shape={self.array.shape})"
+
+
+def check_static(owner: str, argument: str, value: Any, dtype: Any, dimensions: int) -> np.ndarray:
+    """The array of a static field, if it has that dtype and so many axes."""
+    if not isinstance(value, StaticArray) or value.array.dtype != dtype or value.array.ndim != dimensions:
+        raise ValueError(
+            f"{owner}: {argument} must be a static array of {np.dtype(dtype)} with {dimensions} axes; got {value!r}"
+        )
+    return value.array
+
+
+def namespace(x: Any) -> Any:
+    """NumPy or JAX, whichever the array belongs to."""
+    return x.__array_namespace__() if hasattr(x, "__array_namespace__") else jnp
+
+
+def inexact(x: Any) -> Any:
+    """The array, or its floats in the default precision if it holds integers or Booleans."""
+    if jnp.issubdtype(x.dtype, np.inexact):
+        return x
+    return x.astype(float if isinstance(x, np.ndarray) else jnp.result_type(float))
+
+
+def like(x: Any, constant: Any) -> Any:
+    """A constant in the kind and precision of `x`, with as many axes."""
+    values = namespace(x).asarray(constant, dtype=x.dtype)
+    return values.reshape((1,) * (x.ndim - values.ndim) + values.shape)

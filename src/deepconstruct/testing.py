@@ -1,4 +1,4 @@
-"""Property tests for constructions: Hypothesis strategies, and the laws that every one must keep.
+"""Property tests: Hypothesis strategies, and the laws that constructions keep.
 
 A law takes `build`, a function `build(dtype)` that makes the construction anew, and raises
 `AssertionError` where it is broken. To test your own builder:

@@ -1,4 +1,4 @@
-"""The size of a basin of attraction: success rates against noise, and the noise at which half the runs fail."""
+"""The size of a basin of attraction: success rates against noise, and where they halve."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Where success falls through one half: logistic fits of many tables of counts at once."""
+"""Where success falls through one half: logistic fits of many tables of counts."""
 
 import math
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How far apart two networks are: as functions, and as weights up to what doesn't change the function."""
+"""How far apart two networks are: as functions, and as weights up to symmetry."""
 
 import dataclasses
 import math

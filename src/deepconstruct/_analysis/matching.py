@@ -1,4 +1,4 @@
-"""Places, signs and phases for the hidden units of one network, to bring its weights next to another's."""
+"""Places, signs and phases that bring a network's hidden units next to another's."""
 
 import dataclasses
 

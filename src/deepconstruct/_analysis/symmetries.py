@@ -1,4 +1,4 @@
-"""Which changes of hidden units leave a network's function alone, and a form without the continuous ones."""
+"""Changes of hidden units that leave the function alone, and a form without them."""
 
 import dataclasses
 

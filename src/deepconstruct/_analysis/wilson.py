@@ -1,4 +1,4 @@
-"""Score intervals of success rates, and between which scales a falling rate passes one half."""
+"""Score intervals of success rates, and between which scales they pass one half."""
 
 import math
 from statistics import NormalDist

@@ -1,1 +1,1 @@
-"""What building, composing, counting and certifying share: roundoff, intervals, exact grids."""
+"""What building, composing and certifying share: roundoff, intervals, exact grids."""

@@ -1,4 +1,4 @@
-"""When a network on a finite grid computes without any rounding, in any order of operations.
+"""When a network on a finite grid computes without rounding, in any order.
 
 If input `j` of a unit is a multiple of a power of two `q_j` and its weight one of `r_j`, every product
 and partial sum is a multiple of `step = min_j q_j r_j`. Where the moduli also sum up to less than
@@ -17,7 +17,7 @@ import numpy as np
 
 from .._bias import bias_vector
 from ..activations import AbstractActivation, Identity, Power, ReLU, Square, Step, groups
-from ..domains import AbstractDomain, Bits, Points, Product, Signs
+from ..domains import AbstractDomain
 from ..linear import AbstractLinear, Butterfly, Composed, DirectSum, SignPatterns, SignProduct, Stack
 from ..linear.queries import concrete_entries
 from ..network import Layer, Network, flat_layers
@@ -90,7 +90,7 @@ def _digits(layers: tuple[Layer, ...], units: _Units, dtype: Any) -> int | None:
     walk = _Walk(dtype)
     try:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            walk.check(units.step, units.mass)
+            walk.check(units.step, units.mass, floats=True)
             for layer in layers:
                 units = walk.through(layer, units)
             for first, second in itertools.pairwise(layers):
@@ -109,15 +109,15 @@ class _Walk:
         self.is_complex = bool(jnp.issubdtype(dtype, jnp.complexfloating))
         self.digits = 1
 
-    def check(self, step: np.ndarray, moduli: np.ndarray) -> None:
+    def check(self, step: np.ndarray, moduli: np.ndarray, *, floats: np.ndarray | bool = False) -> None:
         """Leave where multiples of `step` up to `moduli` aren't all floats that are normal, or 0.
 
+        Some may be known to be `floats`, as those are that are copied, with a power of two as their factor.
         Moduli are sums in double precision. Where these are rounded they are too large to fit: the first
         number that doesn't fit is one of the grid, and rounding is monotone.
         """
-        step, moduli = step[moduli != 0], moduli[moduli != 0]
-        ratio = moduli / step
-        if not np.all((ratio < 2.0**self.precision) & (moduli <= self.most) & (step >= self.least)):
+        ratio = np.where((moduli == 0) | floats, 1.0, moduli / step)
+        if not np.all((ratio < 2.0**self.precision) & (moduli <= self.most) & ((step >= self.least) | (moduli == 0))):
             raise _Rounds
         self.digits = max(self.digits, math.frexp(float(ratio.max(initial=1.0)))[1])
 
@@ -165,10 +165,11 @@ class _Walk:
         held = np.maximum(-units.low, units.high)
         kept = held[cols] != 0
         rows, cols, values = rows[kept], cols[kept], values[kept]
-        step = np.full(size, np.inf)
-        np.minimum.at(step, rows, _quanta(values) * units.step[cols])
-        mass = np.bincount(rows, _sizes(values) * held[cols], size)
-        self.check(step, mass)
+        quanta, sizes, step = _quanta(values), _sizes(values), np.full(size, np.inf)
+        np.minimum.at(step, rows, quanta * units.step[cols])
+        mass = np.bincount(rows, sizes * held[cols], size)
+        copies = (np.bincount(rows, minlength=size) == 1) & (np.bincount(rows, sizes != quanta, size) == 0)
+        self.check(step, mass, floats=copies)
         if self.is_complex:
             return _Units(step, -mass, mass, mass)
         weights = values.astype(np.float64)
@@ -183,7 +184,7 @@ class _Walk:
         values = np.asarray(bias)
         self.check_stored(values)
         step, mass = np.minimum(units.step, _quanta(values)), units.mass + _sizes(values)
-        self.check(step, mass)
+        self.check(step, mass, floats=values == 0)
         if self.is_complex:
             return _Units(step, -mass, mass, mass)
         values = values.astype(np.float64)
@@ -209,24 +210,8 @@ class _Walk:
 
 def _grid(domain: AbstractDomain, dtype: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Step, lowest and highest value of every coordinate, if all vectors are floats of `dtype`; else `None`."""
-    if type(domain) is Bits or type(domain) is Signs:
-        return np.ones(domain.n), *domain.box()
-    if type(domain) is Points:
-        points = domain.array.array
-        return (_quanta(points).min(axis=0), *domain.box()) if are_floats(points, dtype) else None
-    if type(domain) is Product:
-        parts = [_grid(part, dtype) for part in domain.domains]
-        if any(part is None for part in parts):
-            return None
-        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))  # pyright: ignore
-    return None
-
-
-def are_floats(values: np.ndarray, dtype: Any) -> bool:
-    """Whether a dtype holds all of the numbers, given in double precision."""
-    with np.errstate(over="ignore", under="ignore"):
-        held = values.astype(jnp.finfo(dtype).dtype).astype(np.float64)
-    return bool(np.array_equal(held, values))
+    steps = domain.steps() if domain.fits(dtype) else np.zeros(1)
+    return (steps, *domain.box()) if np.all(steps > 0) else None
 
 
 def _parts(values: np.ndarray) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Truncated power series as arrays `(terms, ...)` of coefficients: the few operations that are needed.
+"""Truncated power series as arrays `(terms, ...)` of coefficients.
 
 All work along the first axis, so that one call expands a function about many centers.
 """

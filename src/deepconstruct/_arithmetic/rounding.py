@@ -1,4 +1,4 @@
-"""A-priori rounding bounds under the claims' model: any order of operations, FMA allowed."""
+"""A-priori rounding bounds under the claims' model: any order, FMA allowed."""
 
 import math
 from collections.abc import Iterator

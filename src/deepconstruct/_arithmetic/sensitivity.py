@@ -1,4 +1,4 @@
-"""How much what happens inside a network shows in its output: Lipschitz bounds on intervals."""
+"""How much what happens inside a network shows in its output, on intervals."""
 
 import itertools
 from functools import singledispatch

@@ -1,4 +1,4 @@
-"""Taylor series of activations with bounds of what is left out: what smooth gates are proved from.
+"""Taylor series of activations with bounds of what is left out.
 
 A function that is analytic on the disc of radius `rho` about `c`, and at most `peak` in modulus
 there, has coefficients of at most `peak / rho^k` (Cauchy), so that all terms from order `K` on sum

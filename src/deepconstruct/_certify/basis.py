@@ -1,4 +1,4 @@
-"""Proof for linear networks on all of R^n or C^n: their matrix, plus what rounding can add."""
+"""Proof for linear networks on all of R^n or C^n: their matrix, plus rounding."""
 
 import math
 
@@ -95,7 +95,7 @@ def _run(construction: Construction, options: Options) -> Certificate:
         evidence=evidence,
         trusts=(
             "the matrix that the target declares",
-            f"inputs with norms from 2^-{exponent} to 2^{exponent}: others may be flushed or overflow",
+            f"normal inputs, with norms from 2^-{exponent} to 2^{exponent}: others may be flushed or overflow",
         ),
     )
 
@@ -143,6 +143,8 @@ def _flushed(network: Network) -> tuple[float, int]:
         step = block_norm(rows, cols, moduli, (layer.out_size, layer.in_size))
         # Every weight, product and sum may be flushed, which takes less than the least normal number from it.
         here = 4 * terms * math.sqrt(layer.out_size) * tiny * (2.0**exponent + size)
+        if terms == 1 and np.all(moduli == 1):
+            here = 0.0  # copies of normal numbers
         lost = lost * step + here
         size *= step
     return lost, exponent

@@ -11,7 +11,6 @@ from .._arithmetic.trust import is_known
 from ..activations import GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh
 from ..construction import Bound, Claim, Construction, spread
 from ..network import Network, block_layers
-from . import wide
 from .certificate import Certificate, Evidence, certificate, undecided
 
 _BLOCK = 2**17
@@ -19,6 +18,8 @@ _CELLS = 2**23
 _PURE = (GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh)
 # More than the roundings of moduli, norms and their quotients, in double precision.
 _SLACK = 2.0**-40
+# Targets are evaluated with a few roundings, and may leave a box by them.
+_ROOM = 2.0**-46
 
 
 def block_size(network: Network) -> int:
@@ -60,12 +61,12 @@ class Comparison:
 
     def add(self, x: np.ndarray) -> None:
         """Run a block of inputs `(block, size)`, which must be floats of the network's dtype."""
-        got, wanted = self.run(x), wide.values(self.claim.target, x)
+        got, wanted = self.run(x), self.claim.target.wide(x)
         with np.errstate(all="ignore"):
             low, high = _distances(got, wanted)
             broken, held, parts = _compared(self.claim, low, high, wanted)
-        broken |= wide.outside(self.claim.codomain, wanted)
-        held &= ~wide.outside(self.claim.codomain, wanted, room=0.0)
+        broken |= ~self.claim.codomain.contains(wanted, room=_ROOM)
+        held &= self.claim.codomain.contains(wanted)
         self.holds = self.holds and bool(held.all())
         absolute, relative = (np.where(np.isnan(part), np.inf, part).max(axis=0, initial=0.0) for part in parts)
         self._absolute = np.maximum(self._absolute, absolute)

@@ -4,7 +4,6 @@ import numpy as np
 
 from .._arithmetic.exactness import exact_digits
 from ..construction import Construction
-from . import wide
 from .certificate import Certificate, Enumerated
 from .comparison import Comparison, block_size, conclude
 from .method import Method, Options
@@ -18,7 +17,7 @@ def _applies(construction: Construction) -> str | None:
     if count is None or count > _LARGEST:
         has = "infinitely many inputs" if count is None else f"{count:.3g} inputs"
         return f"enumeration needs a finite domain of at most 2^26 inputs; {claim.domain} has {has}"
-    if not wide.are_runnable(claim.domain, construction.network.dtype):
+    if not claim.domain.fits(construction.network.dtype):
         return f"{claim.dtype} doesn't hold all of {claim.domain}: round them before you make the domain"
     return None
 
@@ -35,7 +34,7 @@ def _run(construction: Construction, options: Options) -> Certificate:
     for start in range(0, count, block):
         # The last block overlaps the one before it: all have one shape, and are compiled once.
         first = min(start, count - block)
-        comparison.add(wide.vectors(domain, np.arange(first, first + block, dtype=np.int64)))
+        comparison.add(np.asarray(domain.enumerate(np.arange(first, first + block, dtype=np.int64))))
     digits = exact_digits(construction.network, domain)
     verdict = "enumerated" if digits is None else "proved"
     return conclude(construction, METHOD.name, verdict, comparison, count, Enumerated(digits))

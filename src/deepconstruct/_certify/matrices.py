@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from ..targets import DFT, AbstractTarget, Composed, FanOut, Iterated, Parallel, Realified
-from . import wide
 
 EXTENDED = float(np.finfo(np.longdouble).eps) / 2
 # Up to this size the stretching of a target of one's own is computed from its matrix.
@@ -55,14 +54,14 @@ def disagrees(target: AbstractTarget, matrix: np.ndarray) -> bool:
     x = np.concatenate([np.eye(size), drawn])
     wanted = x @ matrix.T
     room = 2.0**-30 * np.abs(x) @ np.abs(matrix.T)
-    return not np.all(np.abs(wide.values(target, x) - wanted) <= room)
+    return not np.all(np.abs(target.wide(x) - wanted) <= room)
 
 
 def matrix_slack(target: AbstractTarget, size: int) -> float:
     """A bound of the error of `target.matrix()`, up to `size` rows and columns; a target of one's own is its matrix."""
     if type(target) is DFT:
         # Roots of unity to a few units of extended precision, times a scale.
-        return 16 * EXTENDED * math.sqrt(target.n) * target.stretch()[1]
+        return 16 * EXTENDED * math.sqrt(target.n) * target.stretch()[1] if target.n > 1 else 0.0
     if type(target) is Composed:
         factors = [(part.stretch()[1], matrix_slack(part, size)) for part in (target.outer, target.inner)]
         return _product_slack(factors, size)

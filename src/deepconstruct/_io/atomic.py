@@ -1,11 +1,12 @@
 """Files that are complete or not there at all, and arrays in them."""
 
+import contextlib
 import io
 import json
 import os
 import uuid
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -47,15 +48,47 @@ def _typed(array: np.ndarray, dtype: str) -> np.ndarray:
     return array if array.dtype.kind in "US" else array.view(np.dtype(dtype))
 
 
+def write_all(file: IO[bytes], content: bytes) -> None:
+    """Write all of `content` to an open file, also to one that takes a part at a time."""
+    rest = memoryview(content)
+    while rest:
+        written = file.write(rest)
+        rest = rest[len(rest) if written is None else written :]
+
+
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file so that a kill or a full disk leaves the old one or none, never half of one."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    """Write a file so that a kill or a full disk leaves the old one or none, never half of one.
+
+    Links are followed, and what is no file, such as a pipe, is written as it is.
+
+    Raises:
+        OSError: the file can't be written; it names `path` itself.
+    """
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        with open(path, "wb") as file:
+            write(file)
+        return
+    # Beside the file, whose name may be as long as names can be.
+    temporary = path.with_name(f"{path.name[:32]}.{uuid.uuid4().hex}.part")
     try:
-        with open(temporary, "xb") as file:
+        with _naming(path), open(temporary, "xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with _naming(path):
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of the system name the file that was asked for, not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None

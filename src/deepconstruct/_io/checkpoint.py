@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: one file, from which it goes on where it was killed."""
+"""Checkpoints of a training run: one file, from which it goes on."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Nye & Saxe, Fig. 2 center: near the FFT training finds a sparse network, far from it a dense one."""
+"""Nye & Saxe, Fig. 2 center: which networks training finds near the FFT and far off."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Malach & Shalev-Shwartz's experiments: what depth brings, and that fine distributions aren't learned."""
+"""Malach & Shalev-Shwartz's experiments: depth helps, fine distributions aren't learned."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Nye & Saxe, Fig. 1 middle and right: how far from the parity tree does training find back?"""
+"""Nye & Saxe, Fig. 1 middle and right: from how far training finds back to parity."""
 
 import dataclasses
 from collections.abc import Mapping

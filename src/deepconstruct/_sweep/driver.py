@@ -1,4 +1,4 @@
-"""The sweep itself: which batches there are, which are done, and who computes the others."""
+"""The sweep itself: which batches there are, and which are done."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence

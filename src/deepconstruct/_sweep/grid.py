@@ -1,4 +1,4 @@
-"""The grid of a sweep: which axes are mapped in one program, and which need a program a value."""
+"""The grid of a sweep: axes mapped in one program, and those with a program a value."""
 
 import dataclasses
 import itertools

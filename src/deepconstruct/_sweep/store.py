@@ -1,4 +1,4 @@
-"""The store of a sweep: a folder with one file a finished batch, complete or not there at all."""
+"""The store of a sweep: a folder with one file a finished batch."""
 
 import hashlib
 import inspect

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._checks import check_size
+from .._checks import check_all, check_shape
 from .base import AbstractActivation
 
 
@@ -53,8 +53,8 @@ class Concatenate(AbstractActivation):
                 "Concatenate: activations and widths must be non-empty and equally many; "
                 f"got {len(self.activations)} and {len(self.widths)}"
             )
-        for width in self.widths:
-            check_size("Concatenate", "width", width)
+        check_all("Concatenate", "activations", self.activations, AbstractActivation)
+        check_shape("Concatenate", "widths", self.widths, len(self.activations))
 
     def __call__(self, z, *, axis=-1):
         if z.shape[axis] != sum(self.widths):

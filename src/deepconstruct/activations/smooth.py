@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._checks import check_scalar, check_size
+from .._checks import check_flag, check_scalar, check_size
 from .base import AbstractActivation
 
 
@@ -98,6 +98,9 @@ class GELU(AbstractActivation):
     """
 
     approximate: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self):
+        check_flag("GELU", "approximate", self.approximate)
 
     def __call__(self, z, *, axis=-1):
         return jax.nn.gelu(z, approximate=self.approximate)

@@ -1,4 +1,4 @@
-"""Lower bounds that come with their conditions, and certificates that a machine can check."""
+"""Lower bounds with their conditions, and certificates that a machine can check."""
 
 from .fractals import (
     ErrorWindow as ErrorWindow,

@@ -1,4 +1,4 @@
-"""How many units one hidden layer needs to multiply, with conditions and a certificate."""
+"""How many units one hidden layer needs to multiply, with a certificate."""
 
 import dataclasses
 import math

@@ -60,6 +60,8 @@ class Claim:
         if not isinstance(self.robustness, Robustness):
             raise TypeError(f"Claim: robustness must be a dc.Robustness(radius, gain); got {self.robustness!r}")
         object.__setattr__(self, "dtype", np.dtype(self.dtype).name)
+        if not isinstance(self.source, str):
+            raise TypeError(f"Claim: source must be a text; got {self.source!r}")
         check_choice("Claim", "status", self.status, ("proved", "estimate"))
         for name, value in (("error.absolute", self.error.absolute), ("robustness.gain", self.robustness.gain)):
             if isinstance(value, tuple) and len(value) != self.codomain.size:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._checks import as_numbers, check_available, check_axis, check_finite, check_weights, is_concrete, library
+from .._io.html import html_table
 from ..network import Network, describe
 from .claim import Claim, check_target
 from .origin import Origin, Stated
@@ -34,6 +35,9 @@ class Construction:
     origin: Origin = Stated()
 
     def __post_init__(self):
+        for name, kind in (("network", Network), ("claim", Claim), ("origin", Origin)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"Construction: {name} must be a {kind.__name__}; got {getattr(self, name)!r}")
         _check_fit(self.network, self.claim)
         check_finite("Construction", "weights", self.network)
 
@@ -80,6 +84,18 @@ class Construction:
             f"  origin: {self.origin}",
         ]
         return "\n".join(lines) + "\n" + describe(self.network)
+
+    def _repr_html_(self) -> str:
+        claim, (title, *layers) = self.claim, describe(self.network).split("\n")
+        rows = [
+            ("computes", f"{self.name} on {claim.domain}, in {claim.dtype}"),
+            ("error", f"{claim.error}{' (estimate)' if claim.is_estimate else ''}"),
+            ("robustness", str(claim.robustness)),
+            ("origin", str(self.origin)),
+            ("source", claim.source),
+            ("network", title),
+        ]
+        return html_table(("", self.name), [*rows, *(("", layer.strip()) for layer in layers)])
 
 
 def claim(network: Network, claim: Claim) -> Construction:

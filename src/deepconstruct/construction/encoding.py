@@ -69,6 +69,11 @@ EXTENDED = {
 }
 
 
+def is_plain(dtype: np.dtype) -> bool:
+    """Whether it is a dtype of numbers that NumPy's own format holds on every platform."""
+    return dtype.kind in "fciub" and dtype.itemsize <= (16 if dtype.kind == "c" else 8)
+
+
 class Encoder:
     """Turns values into a tree, and their arrays into members.
 
@@ -84,10 +89,12 @@ class Encoder:
 
     def encode(self, value: Any) -> Any:
         """The tree of a value."""
+        if isinstance(value, np.generic) and is_plain(value.dtype):
+            value = value.item()
         if value is None or isinstance(value, bool | int | str):
             return value
         if isinstance(value, float):
-            return value if math.isfinite(value) else {"float": repr(value)}
+            return value if math.isfinite(value) else {"float": repr(float(value))}
         if isinstance(value, complex):
             return {"complex": [self.encode(value.real), self.encode(value.imag)]}
         if isinstance(value, bytes):
@@ -121,7 +128,7 @@ class Encoder:
         return {kind: self._member(array)}
 
     def _member(self, array: np.ndarray) -> str:
-        if array.dtype.kind not in "fciub" or array.dtype in (np.longdouble, np.clongdouble):
+        if not is_plain(array.dtype):
             raise TypeError(f"{self.owner}: arrays of {array.dtype.name} can't be stored; cast with dc.astype first")
         content = array.tobytes()
         key = (array.dtype.str, array.shape, hashlib.blake2b(content).digest())
@@ -165,7 +172,12 @@ def digest(value: Network | Claim) -> str:
     """
     if not isinstance(value, Network | Claim):
         raise TypeError(f"digest: expected a Network or a Claim; got {type(value).__name__}")
-    encoder = _Describer("digest")
+    return content_digest("digest", value)
+
+
+def content_digest(owner: str, value: Any) -> str:
+    """`digest` of any value."""
+    encoder = _Describer(owner)
     tree = encoder.encode(value)
     found = hashlib.blake2b(canonical(tree), digest_size=32)
     for array in encoder.members.values():

@@ -15,16 +15,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.rounding import unit_roundoff
-from .._checks import check_choice, check_dtype, check_size
+from .._checks import check_allocation, check_choice, check_dtype, check_size, digits
+from .._compose import realify
 from .._roots import roots_of_unity
-from ..construction import Bound, Claim, Construction, Robustness
+from ..construction import Bound, Claim, Construction, Entry, Robustness, builder, formula, sizes
 from ..domains import Space
 from ..linear import Butterfly, Dense
 from ..linear.butterfly import bit_reversal
 from ..network import Label, Layer, Network
 from ..targets import DFT
 
+__all__ = ["fft"]
 
+
+@builder
 def fft(n: int, *, inverse: bool = False, norm: str = "backward", dtype: Any = None) -> Construction:
     """The discrete Fourier transform of size `n = 2^L` as `L` butterfly layers.
 
@@ -62,8 +66,9 @@ def fft(n: int, *, inverse: bool = False, norm: str = "backward", dtype: Any = N
     n = check_size("fft", "n", n)
     check_choice("fft", "norm", norm, ("backward", "ortho", "forward"))
     if n & (n - 1):
-        raise ValueError(f"fft: n must be a power of two for now; got n={n}. The nearest are {_neighbours(n)}")
+        raise ValueError(f"fft: n must be a power of two for now; got n={digits(n)}. The nearest are {_neighbours(n)}")
     resolved = check_dtype("fft", dtype, kind="complex")
+    check_allocation("fft", f"the weights of n={digits(n)}", 2 * n * (n.bit_length() - 1), resolved)
     stages = n.bit_length() - 1
     target = DFT(n, norm, inverse)
     if stages == 0:
@@ -76,7 +81,7 @@ def fft(n: int, *, inverse: bool = False, norm: str = "backward", dtype: Any = N
 
 def _neighbours(n: int) -> str:
     power = 1 << (n.bit_length() - 1)
-    return f"{power} and {2 * power}"
+    return f"{digits(power)} and {digits(2 * power)}"
 
 
 def _stage(s: int, n: int, factor: float, inverse: bool, dtype: np.dtype) -> Layer:
@@ -119,3 +124,32 @@ def _claim(target: DFT, stages: int, dtype: np.dtype) -> Claim:
         dtype=dtype.name,
         source="Cooley & Tukey (1965); Nye & Saxe (2018), Fig. 2",
     )
+
+
+def _real_fft(n: int, *, dtype: Any = None) -> Construction:
+    wide = None if dtype is None else np.result_type(dtype, np.complex64)
+    return realify(fft(n, dtype=wide))
+
+
+def _is_power(n: int) -> bool:
+    return n & (n - 1) == 0
+
+
+_POWER = "n a power of two"
+# The transform of one number is a single weight.
+_COMPLEX = formula(
+    "2 n log2 n for n = 2^k > 1", lambda n: max(2 * n * (n.bit_length() - 1), 1), where=_POWER, holds=_is_power
+)
+_REAL = formula(
+    "6 n log2 n - 6 n + 8 for n = 2^k", lambda n: 6 * n * (n.bit_length() - 1) - 6 * n + 8,
+    where=_POWER, holds=_is_power,
+)  # fmt: skip
+
+ENTRIES = (
+    Entry("fft", "discrete Fourier transform", fft, {"n": 64}, sizes("n", 1, 2, 4, 16), _COMPLEX),
+    Entry(
+        "ifft_ortho", "inverse transform, unitary stages", fft, {"n": 64}, sizes("n", 1, 2, 4, 16), _COMPLEX,
+        fixed={"inverse": True, "norm": "ortho"},
+    ),
+    Entry("fft_real", "discrete Fourier transform of (Re, Im)", _real_fft, {"n": 64}, sizes("n", 2, 4, 16), _REAL),
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Labeled points: positives on a fractal, negatives that leave it at levels of one's choice."""
+"""Labeled points: positives on a fractal, negatives off it from a chosen level on."""
 
 import dataclasses
 from typing import Any

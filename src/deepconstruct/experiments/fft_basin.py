@@ -1,4 +1,4 @@
-"""The basin of attraction of the FFT: perturb it, train it, and see how sparse what it finds can be made."""
+"""The basin of attraction of the FFT: perturb, train, and see how sparse it can be made."""
 
 import dataclasses
 import os

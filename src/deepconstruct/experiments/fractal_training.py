@@ -1,4 +1,4 @@
-"""What gradient descent learns of a fractal: accuracy by depth, width and approximation curve."""
+"""What gradient descent learns of a fractal, by depth, width and curve."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""The basin of attraction of the parity tree: perturb it, train it, and see whether it comes home."""
+"""The basin of attraction of parity: perturb, train, and see whether it comes home."""
 
 import dataclasses
 import os

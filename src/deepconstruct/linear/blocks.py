@@ -1,4 +1,4 @@
-"""Block-diagonal maps: many small blocks side by side, each with its own weights or all tied."""
+"""Block-diagonal maps: many small blocks side by side, untied or all tied."""
 
 from functools import reduce
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_size, known, library
+from .._checks import check_leaf, check_shape, check_size, known, library
 from .operator import HIGHEST, SMALL, AbstractLinear, apply_matrix, as_weights
 
 # Blocks of up to this many weights are unrolled into sums of whole slices.
@@ -43,6 +43,10 @@ class BlockDiagonal(AbstractLinear):
             )
         self.blocks = blocks
         self.shape = blocks.shape  # pyright: ignore[reportAttributeAccessIssue]
+
+    def __check_init__(self):
+        check_shape("BlockDiagonal", "shape", self.shape, 4)
+        check_leaf("BlockDiagonal", "blocks", self.blocks, self.shape)
 
     @property
     def in_size(self) -> int:
@@ -95,6 +99,10 @@ class Kronecker(AbstractLinear):
             *matrix.shape,
             check_size("Kronecker", "inner", inner),
         )  # pyright: ignore[reportAttributeAccessIssue]
+
+    def __check_init__(self):
+        check_shape("Kronecker", "shape", self.shape, 4)
+        check_leaf("Kronecker", "matrix", self.matrix, self.shape[1:3])
 
     @property
     def in_size(self) -> int:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import known
-from .._static import StaticArray
+from .._checks import check_leaf, check_shape, known
+from .._static import StaticArray, check_static
 from .blocks import block_pattern
 from .operator import AbstractLinear, as_weights
 from .permutation import check_permutation
@@ -43,6 +43,15 @@ class Butterfly(AbstractLinear):
         self.permutation = None
         if permutation is not None:
             self.permutation = check_permutation("Butterfly", permutation, self.in_size)
+
+    def __check_init__(self):
+        check_shape("Butterfly", "shape", self.shape, 4)
+        check_leaf("Butterfly", "twiddles", self.twiddles, self.shape)
+        if self.shape[1] != self.shape[2]:
+            raise ValueError(f"Butterfly: blocks must be square; got shape {self.shape}")
+        if self.permutation is not None:
+            order = check_static("Butterfly", "permutation", self.permutation, np.int32, 1)
+            check_permutation("Butterfly", order, self.in_size)
 
     @property
     def in_size(self) -> int:

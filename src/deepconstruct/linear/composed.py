@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._checks import library
+from .._checks import check_all, library
 from .operator import AbstractLinear, alike
 
 
@@ -31,6 +31,7 @@ class Composed(AbstractLinear):
     inner: AbstractLinear
 
     def __check_init__(self):
+        check_all("Composed", "outer and inner", (self.outer, self.inner), AbstractLinear)
         if self.outer.in_size != self.inner.out_size:
             raise ValueError(
                 f"Composed: outer takes {self.outer.in_size} features but inner gives {self.inner.out_size}"

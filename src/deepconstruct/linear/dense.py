@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import as_numbers, known
+from .._checks import as_numbers, check_leaf, check_shape, known
 from .operator import AbstractLinear, apply_matrix, as_weights, floating
 
 
@@ -31,6 +31,10 @@ class Dense(AbstractLinear):
             raise ValueError(f"Dense: weight must have shape (out, in); got {weight.shape}")
         self.weight = weight
         self.shape = (weight.shape[0], weight.shape[1])
+
+    def __check_init__(self):
+        check_shape("Dense", "shape", self.shape, 2, minimum=0)
+        check_leaf("Dense", "weight", self.weight, self.shape)
 
     @property
     def in_size(self) -> int:

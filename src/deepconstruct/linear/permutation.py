@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 
 from .._checks import check_size
-from .._static import StaticArray
+from .._static import StaticArray, check_static
 from .operator import AbstractLinear
 
 
@@ -22,7 +22,10 @@ class Permutation(AbstractLinear):
     indices: StaticArray = eqx.field(static=True)
 
     def __init__(self, indices: Any):
-        self.indices = check_permutation("Permutation", indices, len(indices))
+        self.indices = check_permutation("Permutation", indices)
+
+    def __check_init__(self):
+        check_permutation("Permutation", check_static("Permutation", "indices", self.indices, np.int32, 1))
 
     @property
     def in_size(self) -> int:
@@ -70,11 +73,12 @@ class Identity(AbstractLinear):
         return np.arange(self.size), np.arange(self.size), _ones(self.size)
 
 
-def check_permutation(owner: str, indices: Any, size: int) -> StaticArray:
-    """Return `indices` as a static array if they are a permutation of `range(size)`."""
+def check_permutation(owner: str, indices: Any, size: int | None = None) -> StaticArray:
+    """Return `indices` as a static array if they are a permutation of `range(size)`, by default of their own number."""
     indices = np.asarray(indices)
-    if indices.ndim != 1 or not np.array_equal(np.sort(indices), np.arange(size)):
-        raise ValueError(f"{owner}: expected a permutation of 0..{size - 1}; got {indices}")
+    count = indices.size if size is None else size
+    if indices.ndim != 1 or not np.array_equal(np.sort(indices), np.arange(count)):
+        raise ValueError(f"{owner}: expected a permutation of 0..{count - 1}; got {indices}")
     return StaticArray(indices.astype(np.int32))
 
 

@@ -1,4 +1,4 @@
-"""All patterns of signs of the inputs, and their product: the two maps of a flat product gate.
+"""All patterns of signs of the inputs, and their product: the maps of a flat product.
 
 Row `j` of the patterns has the sign `-1` at input `i` where bit `i` of `j` is set. Neither the
 `2^n x n` matrix nor the row of `2^n` signs is ever stored.
@@ -12,8 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_size, known
+from .._checks import check_flag, check_leaf, check_size, known
 from .operator import AbstractLinear, as_weights
+
+# No machine holds more than 2^62 numbers.
+_MOST_SIGNS = 62
 
 
 class SignPatterns(AbstractLinear):
@@ -42,6 +45,11 @@ class SignPatterns(AbstractLinear):
         self.scales = scales
         self.n = len(scales)
         self.fixed = fixed
+
+    def __check_init__(self):
+        check_size("SignPatterns", "n", self.n)
+        check_flag("SignPatterns", "fixed", self.fixed)
+        check_leaf("SignPatterns", "scales", self.scales, (self.n,))
 
     @property
     def in_size(self) -> int:
@@ -90,6 +98,11 @@ class SignProduct(AbstractLinear):
             raise ValueError(f"SignProduct: weight must be a scalar; got shape {weight.shape}")
         self.weight = weight
         self.n = check_size("SignProduct", "n", n, minimum=0)
+
+    def __check_init__(self):
+        check_leaf("SignProduct", "weight", self.weight, ())
+        if check_size("SignProduct", "n", self.n, minimum=0) > _MOST_SIGNS:
+            raise ValueError(f"SignProduct: n must be at most {_MOST_SIGNS}, or nothing holds the inputs; got {self.n}")
 
     @property
     def in_size(self) -> int:

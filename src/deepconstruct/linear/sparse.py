@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import as_numbers, known
-from .._static import StaticArray
+from .._checks import as_numbers, check_leaf, check_shape, known
+from .._static import StaticArray, check_static
 from .operator import SMALL, AbstractLinear, apply_matrix
 
 
@@ -53,6 +53,19 @@ class Sparse(AbstractLinear):
         self.values = jnp.asarray(values)
         self.shape = (int(shape[0]), int(shape[1]))
 
+    def __check_init__(self):
+        check_shape("Sparse", "shape", self.shape, 2, minimum=0)
+        rows = check_static("Sparse", "rows", self.rows, np.int32, 1)
+        cols = check_static("Sparse", "cols", self.cols, np.int32, 1)
+        check_leaf("Sparse", "values", self.values, rows.shape)
+        if rows.shape != cols.shape:
+            raise ValueError(f"Sparse: rows and cols must be equally many; got {len(rows)} and {len(cols)}")
+        steps = np.diff(_check_positions(rows, cols, self.shape))
+        if np.any(steps == 0):
+            raise ValueError("Sparse: a position was given twice")
+        if np.any(steps < 0):
+            raise ValueError("Sparse: positions must be stored in order")
+
     @property
     def in_size(self) -> int:
         return self.shape[1]
@@ -80,13 +93,12 @@ class Sparse(AbstractLinear):
         return self.rows.array, self.cols.array, known(self.values)
 
 
-def _check_positions(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> None:
+def _check_positions(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The positions as numbers, if they lie within the shape."""
     if len(rows) == 0:
-        return
+        return np.zeros(0, np.int64)
     if not (np.issubdtype(rows.dtype, np.integer) and np.issubdtype(cols.dtype, np.integer)):
         raise TypeError(f"Sparse: rows and cols must be integers; got {rows.dtype} and {cols.dtype}")
     if min(rows.min(), cols.min()) < 0 or rows.max() >= shape[0] or cols.max() >= shape[1]:
         raise ValueError(f"Sparse: positions must lie within shape {shape}")
-    flat = rows.astype(np.int64) * shape[1] + cols
-    if len(np.unique(flat)) != len(flat):
-        raise ValueError("Sparse: a position was given twice")
+    return rows.astype(np.int64) * int(shape[1]) + cols

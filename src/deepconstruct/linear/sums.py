@@ -95,7 +95,7 @@ def common_order(parts: tuple[AbstractLinear, ...]) -> str:
 
 
 def _check_parts(owner: str, parts: tuple) -> None:
-    if not parts or not all(isinstance(part, AbstractLinear) for part in parts):
+    if not isinstance(parts, tuple) or not parts or not all(isinstance(part, AbstractLinear) for part in parts):
         raise ValueError(f"{owner}: parts must be a non-empty tuple of linear maps; got {parts!r}")
 
 

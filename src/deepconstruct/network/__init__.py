@@ -1,4 +1,4 @@
-"""Layers, repeated blocks and networks: the weights, and nothing about what they compute."""
+"""Layers, repeated blocks and networks: weights, and nothing about what they compute."""
 
 from .ensemble import stack as stack, unstack as unstack
 from .intervention import run_with as run_with

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._bias import AbstractBias, bias_shapes, bias_vector
-from .._checks import as_numbers
+from .._bias import AbstractBias, bias_shapes, bias_vector, check_bias
+from .._checks import as_numbers, check_flag, check_shape, check_size
 from ..activations import AbstractActivation, Identity, Softmax, as_activation
 from ..linear import AbstractLinear, Dense, as_linear, as_matrix
 from ..linear.operator import floating
@@ -32,6 +32,14 @@ class Label:
     group: int = 1
     strided: bool = False
     uneven: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self):
+        if not isinstance(self.name, str):
+            raise TypeError(f"Label: name must be a text; got {self.name!r}")
+        check_size("Label", "group", self.group)
+        check_flag("Label", "strided", self.strided)
+        for part in self.uneven if isinstance(self.uneven, tuple) else (self.uneven,):
+            check_shape("Label", "a part of uneven", part, 2)
 
     def gate(self, unit: int, width: int) -> int:
         """The index of the gate that unit `unit` of a layer of `width` units belongs to."""
@@ -92,13 +100,9 @@ class Layer(eqx.Module):
             raise TypeError(f"Layer: linear must be a map of dc.linear; got {type(self.linear).__name__}")
         if not isinstance(self.activation, AbstractActivation):
             raise TypeError(f"Layer: activation must be one of dc.activations, such as ReLU(); got {self.activation!r}")
-        shape = None
-        if isinstance(self.bias, AbstractBias):
-            shape = (self.bias.size,)
-        elif self.bias is not None:
-            shape = jnp.shape(self.bias)
-        if shape is not None and shape != (self.out_size,):
-            raise ValueError(f"Layer: bias must have shape ({self.out_size},); got {shape}")
+        if self.label is not None and not isinstance(self.label, Label):
+            raise TypeError(f"Layer: label must be a dc.Label or None; got {self.label!r}")
+        check_bias("Layer", self.bias, self.out_size)
 
     @property
     def in_size(self) -> int:

@@ -1,4 +1,4 @@
-"""Pictures: networks as graphs, basins of attraction, sparsification, spectra, fractals. Needs the extra `plot`.
+"""Pictures, with the extra `plot`: networks, basins, sparsification, spectra, fractals.
 
 Every function returns a `matplotlib.figure.Figure` that no window owns: save it with
 `figure.savefig("name.png")`, or show it as the last line of a notebook cell (after `%matplotlib

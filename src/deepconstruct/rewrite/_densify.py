@@ -1,4 +1,4 @@
-"""Networks of the same function in another form: dense, or in another dtype; and their patterns."""
+"""Networks of the same function: dense, or in another dtype; and their patterns."""
 
 import dataclasses
 from typing import Any

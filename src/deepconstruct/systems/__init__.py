@@ -1,4 +1,4 @@
-"""Iterated function systems: affine maps whose images of the cube, taken again and again, are a fractal.
+"""Iterated function systems: affine maps whose repeated images of the cube are a fractal.
 
 `K_0 = [-1, 1]^d`, and `K_n` is the union of the images `F_i(K_{n-1})`. The cells of level `n` are
 the images of the cube under all words of `n` maps. Cell coordinates of a point `x` in the cell of

@@ -1,4 +1,4 @@
-"""Systems in rational arithmetic: the coefficients as they are stored, without any rounding."""
+"""Systems in rational arithmetic: coefficients as they are stored."""
 
 import functools
 from fractions import Fraction

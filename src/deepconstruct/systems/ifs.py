@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Inexact, Int, PRNGKeyArray
 
 from .._checks import check_choice, check_dtype, check_key, check_scalar, check_size
-from .._static import StaticArray
+from .._static import StaticArray, check_static
 from .exact import as_points, exact_depths, exact_inverses
 from .sampling import points_leaving
 from .tracking import track, wide_inverses
@@ -47,15 +47,18 @@ class IFS:
     name: str
 
     def __init__(self, linear: Any, offsets: Any, *, name: str = "ifs"):
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"IFS: name must be a text; got {name!r}")
         for field, array in zip(("linear", "offsets"), as_maps(linear, offsets), strict=True):
             object.__setattr__(self, field, StaticArray(array))
         object.__setattr__(self, "name", name)
         self.__post_init__()
 
     def __post_init__(self):
-        as_maps(self.linear.array, self.offsets.array)
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError(f"IFS: name must be a text; got {self.name!r}")
+        as_maps(
+            check_static("IFS", "linear", self.linear, np.float64, 3),
+            check_static("IFS", "offsets", self.offsets, np.float64, 2),
+        )
         check_maps(self.linear.array, self.offsets.array)
         check_overlap(self.linear, self.offsets)
 

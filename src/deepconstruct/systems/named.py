@@ -1,4 +1,4 @@
-"""Named systems: the fractals of the literature, and variants that make good tests."""
+"""Named systems: the fractals of the literature, and variants for tests."""
 
 import itertools
 import math

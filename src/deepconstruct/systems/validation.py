@@ -1,4 +1,4 @@
-"""What makes maps a system: invertible, contractive, inside the cube, and not overlapping."""
+"""What makes maps a system: invertible, contractive, inside the cube, apart."""
 
 import functools
 import itertools

@@ -140,24 +140,6 @@ class Target(AbstractTarget):
         return self.function(x)
 
 
-def namespace(x: Any) -> Any:
-    """NumPy or JAX, whichever the array belongs to."""
-    return x.__array_namespace__() if hasattr(x, "__array_namespace__") else jnp
-
-
-def inexact(x: Any) -> Any:
-    """The array, or its floats in the default precision if it holds integers or Booleans."""
-    if jnp.issubdtype(x.dtype, np.inexact):
-        return x
-    return x.astype(float if isinstance(x, np.ndarray) else jnp.result_type(float))
-
-
-def like(x: Any, constant: Any) -> Any:
-    """A constant in the kind and precision of `x`, with as many axes."""
-    values = namespace(x).asarray(constant, dtype=x.dtype)
-    return values.reshape((1,) * (x.ndim - values.ndim) + values.shape)
-
-
 def concatenate(outputs: Sequence[Any]) -> Any:
     """Join outputs, in the precision that holds them all."""
     if all(isinstance(part, np.ndarray) for part in outputs):

@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 
-from .._checks import check_choice, check_size
+from .._checks import check_choice, check_flag, check_size
 from .._roots import roots_of_unity
-from .base import Formula, namespace
+from .._static import namespace
+from .base import Formula
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ class DFT(Formula):
 
     def __post_init__(self):
         check_size("DFT", "n", self.n)
+        check_flag("DFT", "inverse", self.inverse)
         check_choice("DFT", "norm", self.norm, ("backward", "ortho", "forward"))
 
     @property

@@ -2,8 +2,10 @@
 
 import dataclasses
 
+from .._checks import check_scalar, check_size
+from .._static import inexact, namespace
 from ..systems import IFS
-from .base import Formula, inexact, namespace
+from .base import Formula
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,12 @@ class Fractal(Formula):
     system: IFS
     level: int
     tolerance: float = 0.0
+
+    def __post_init__(self):
+        if not isinstance(self.system, IFS):
+            raise TypeError(f"targets.Fractal: system must be a dc.IFS; got {type(self.system).__name__}")
+        check_size("targets.Fractal", "level", self.level)
+        check_scalar("targets.Fractal", "tolerance", self.tolerance, minimum=-1.0)
 
     @property
     def name(self):

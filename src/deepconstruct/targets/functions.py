@@ -1,14 +1,15 @@
 """Functions of real numbers and of bits."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from .._checks import check_choice, check_size
-from .._static import StaticArray
-from .base import Formula, concatenate, inexact, like, namespace
+from .._checks import check_all, check_choice, check_scalar, check_shape, check_size
+from .._static import StaticArray, check_static, inexact, like, namespace
+from .base import Formula, concatenate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,9 +75,12 @@ class Polynomial(Formula):
 
     def __post_init__(self):
         check_size("Polynomial", "variables", self.variables)
-        for exponents, _ in (term for terms in self.outputs for term in terms):
+        check_all("Polynomial", "outputs", self.outputs, tuple)
+        for exponents, coefficient in (term for terms in self.outputs for term in terms):
             if len(exponents) != self.variables:
                 raise ValueError(f"Polynomial: expected {self.variables} exponents a term; got {exponents}")
+            check_shape("Polynomial", "exponents", exponents, self.variables, minimum=0)
+            check_scalar("Polynomial", "a coefficient", coefficient, minimum=-math.inf)
 
     @property
     def degree(self) -> int:
@@ -135,11 +139,15 @@ class BooleanFunction(Formula):
     def __init__(self, table: Any):
         values = np.asarray(table.array if isinstance(table, StaticArray) else table, np.float64)
         values = values[:, None] if values.ndim == 1 else values
-        if values.ndim != 2 or 0 in values.shape or len(values) < 2 or len(values) & (len(values) - 1):
+        if values.ndim != 2:
             raise ValueError(
                 f"BooleanFunction: table must have shape (2^n,) or (2^n, outputs) with n at least 1; got {values.shape}"
             )
         object.__setattr__(self, "table", StaticArray(values))
+        self.__post_init__()
+
+    def __post_init__(self):
+        _check_table("BooleanFunction", "table", self.table)
 
     @property
     def n(self) -> int:
@@ -167,6 +175,9 @@ class BooleanClassifier(Formula):
     def __init__(self, logits: Any):
         object.__setattr__(self, "logits", BooleanFunction(logits).table)
 
+    def __post_init__(self):
+        _check_table("BooleanClassifier", "logits", self.logits)
+
     @property
     def name(self):
         rows, classes = self.logits.array.shape
@@ -176,6 +187,20 @@ class BooleanClassifier(Formula):
         logits = self.logits.array.astype(np.longdouble)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return _rows(odds / odds.sum(axis=1, keepdims=True), x)
+
+
+def _check_table(owner: str, argument: str, table: Any) -> None:
+    """Refuse what isn't a static table with one row an input."""
+    shape = check_static(owner, argument, table, np.float64, 2).shape
+    if 0 in shape or shape[0] < 2 or shape[0] & (shape[0] - 1):
+        raise ValueError(f"{owner}: {argument} must have shape (2^n,) or (2^n, outputs) with n at least 1; got {shape}")
+
+
+def _check_prior(owner: str, prior: Any, classes: int) -> None:
+    if not isinstance(prior, tuple) or len(prior) != classes:
+        raise ValueError(f"{owner}: prior must be {classes} numbers; got {prior!r}")
+    for share in prior:
+        check_scalar(owner, "prior", share, strict=True)
 
 
 def _rows(table: np.ndarray, x: Any) -> Any:
@@ -193,6 +218,11 @@ class HamiltonianClassifier(Formula):
 
     hamiltonians: Polynomial
     prior: tuple[float, ...]
+
+    def __post_init__(self):
+        if not isinstance(self.hamiltonians, Polynomial):
+            raise TypeError(f"HamiltonianClassifier: hamiltonians must be a Polynomial; got {self.hamiltonians!r}")
+        _check_prior("HamiltonianClassifier", self.prior, len(self.hamiltonians.outputs))
 
     @property
     def name(self):
@@ -221,6 +251,17 @@ class GaussianClassifier(Formula):
         object.__setattr__(self, "means", StaticArray(np.asarray(means, np.float64)))
         object.__setattr__(self, "covariances", StaticArray(np.asarray(covariances, np.float64)))
         object.__setattr__(self, "prior", tuple(float(p) for p in prior))
+        self.__post_init__()
+
+    def __post_init__(self):
+        means = check_static("GaussianClassifier", "means", self.means, np.float64, 2)
+        covariances = check_static("GaussianClassifier", "covariances", self.covariances, np.float64, 3)
+        if covariances.shape != (*means.shape, means.shape[1]):
+            raise ValueError(
+                f"GaussianClassifier: covariances must have shape {(*means.shape, means.shape[1])}; "
+                f"got {covariances.shape}"
+            )
+        _check_prior("GaussianClassifier", self.prior, len(means))
 
     @property
     def name(self):

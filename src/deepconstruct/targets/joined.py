@@ -1,4 +1,4 @@
-"""Targets made of targets: after one another, side by side, on the same input, complex as real."""
+"""Targets made of targets: one after another, side by side, on the same input."""
 
 import dataclasses
 import itertools
@@ -8,7 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from .base import AbstractTarget, concatenate, inexact
+from .._checks import check_all, check_shape, check_size
+from .._static import inexact
+from .base import AbstractTarget, concatenate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +19,9 @@ class Composed(AbstractTarget):
 
     outer: AbstractTarget
     inner: AbstractTarget
+
+    def __post_init__(self):
+        check_all("Composed", "outer and inner", (self.outer, self.inner), AbstractTarget)
 
     @property
     def name(self):
@@ -46,6 +51,10 @@ class Iterated(AbstractTarget):
 
     target: AbstractTarget
     times: int
+
+    def __post_init__(self):
+        check_all("Iterated", "target", (self.target,), AbstractTarget)
+        check_size("Iterated", "times", self.times)
 
     @property
     def name(self):
@@ -79,6 +88,10 @@ class Parallel(AbstractTarget):
 
     targets: tuple[AbstractTarget, ...]
     sizes: tuple[int, ...]
+
+    def __post_init__(self):
+        check_all("Parallel", "targets", self.targets, AbstractTarget)
+        check_shape("Parallel", "sizes", self.sizes, len(self.targets))
 
     @property
     def name(self):
@@ -119,6 +132,9 @@ class FanOut(AbstractTarget):
 
     targets: tuple[AbstractTarget, ...]
 
+    def __post_init__(self):
+        check_all("FanOut", "targets", self.targets, AbstractTarget)
+
     @property
     def name(self):
         return " & ".join(target.name for target in self.targets)
@@ -146,6 +162,9 @@ class Realified(AbstractTarget):
     """A complex target on stacked real and imaginary parts: `(Re x, Im x) -> (Re y, Im y)`."""
 
     target: AbstractTarget
+
+    def __post_init__(self):
+        check_all("Realified", "target", (self.target,), AbstractTarget)
 
     @property
     def name(self):

@@ -1,4 +1,4 @@
-r"""Networks for functions of bits in one hidden layer: each unit is an AND of some bits.
+r"""Functions of bits in one hidden layer: each unit is an AND of some bits.
 
 Every function of `n` bits is `f(x) = h_0 + sum_S h_S prod_{i in S} x_i` with the Moebius coefficients
 `h_S = sum_{T subset S} (-1)^(|S| - |T|) f(T)`; and it is `sum_T f(T) [x = T]`, one term an input.
@@ -8,4 +8,5 @@ from .bit_product import bit_product as bit_product
 from .classifier import boolean_classifier as boolean_classifier
 from .function import boolean_function as boolean_function
 
-__all__ = ["bit_product", "boolean_classifier", "boolean_function"]
+# In the order of the catalog.
+__all__ = ["bit_product", "boolean_function", "boolean_classifier"]  # noqa: RUF022

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_dtype, check_scalar, check_size
+from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step
-from ...construction import Claim, Construction
+from ...construction import Claim, Construction, Entry, builder, formula, sizes
 from ...domains import Bits
 from ...linear import Dense
 from ...network import Label, Layer, Network
@@ -19,6 +19,7 @@ from ..gates.tolerance import check_tolerance
 from .conjunction import Conjunction, resolve_conjunction, temperature
 
 
+@builder
 def bit_product(
     k: int,
     *,
@@ -64,6 +65,7 @@ def bit_product(
             raise ValueError(f"{owner}: tolerance must be below 1/2; got {tolerance:g}")
     unit = resolve_conjunction(owner, activation, tolerance, 1.0)
     resolved = check_dtype(owner, dtype)
+    check_allocation(owner, f"the weights of k={digits(k)}", k, resolved)
     u = unit_roundoff(resolved)
     error = unit.error() + unit.rounding(u)
     if tolerance is not None and error > tolerance:
@@ -109,3 +111,11 @@ def _claim(k: int, unit: Conjunction, error: float, dtype: np.dtype, u: float) -
         rounding = unit.activation.inverse_temperature / 4 * (k + 2) * (2 * k + 2) * u
     accuracy = Accuracy(error, radius, gain, rounding)
     return accuracy.claim(Product(k), Bits(k), Bits(1), dtype, "Lin, Tegmark & Rolnick (2017), Eq. 13")
+
+
+ENTRIES = (
+    Entry(
+        "bit_product", "AND of k bits, one sigmoid", bit_product,
+        {"k": 8}, sizes("k", 1, 2, 5), formula("k", lambda k: k),
+    ),
+)  # fmt: skip

@@ -1,20 +1,24 @@
 """Probabilities of classes given bits."""
 
+import math
 from typing import Any
+
+import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Construction
+from ...construction import Construction, Entry, builder, formula, sizes
 from ...domains import Bits
 from ...targets import BooleanClassifier
 from ..gates.probabilities import classifier
 from .conjunction import resolve_conjunction
 from .function import check_table
-from .table import accuracy, network, terms_of
+from .table import accuracy, majority, network, terms_of
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 8 and 12"
 
 
+@builder
 def boolean_classifier(
     log_probabilities: Any,
     *,
@@ -63,3 +67,21 @@ def boolean_classifier(
     net = network(terms, unit, resolved)
     found = accuracy(terms, unit, net, logits)
     return classifier(net, found, target, Bits(len(logits).bit_length() - 1), resolved, _SOURCE)
+
+
+def _noisy_majority(n: int) -> dict[str, Any]:
+    share = 0.1 + 0.8 * majority(n)
+    return {"log_probabilities": np.log(np.stack([1 - share, share], axis=1))}
+
+
+ENTRIES = (
+    Entry(
+        "boolean_classifier", "probabilities of two classes given n bits", boolean_classifier,
+        {"n": 4}, sizes("n", 1, 2, 4),
+        formula(
+            "sum C(n, j) (j + 2) over j > n/2",
+            lambda n: sum(math.comb(n, j) * (j + 2) for j in range(n // 2 + 1, n + 1)),
+        ),
+        made=_noisy_majority,
+    ),
+)  # fmt: skip

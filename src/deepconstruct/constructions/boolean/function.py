@@ -8,17 +8,18 @@ import numpy as np
 from ..._arithmetic.rounding import unit_roundoff
 from ..._checks import check_dtype, check_scalar
 from ...activations import AbstractActivation, Sigmoid
-from ...construction import Construction
+from ...construction import Construction, Entry, builder, formula, sizes
 from ...domains import AbstractDomain, Bits, Box
 from ...targets import BooleanFunction
 from ..gates.tolerance import check_tolerance
 from .conjunction import Conjunction, resolve_conjunction, temperature
-from .table import Terms, accuracy, minterm_terms, network, terms_of
+from .table import Terms, accuracy, majority, minterm_terms, network, terms_of
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eq. 12"
 _LARGEST = 16
 
 
+@builder
 def boolean_function(
     table: Any,
     *,
@@ -129,3 +130,31 @@ def _refuse(
         single = terms.mass * unit.rounding(2.0**-53) + unit.error() * terms.mass
         ways.append(("dtype='float64'", lambda: single + rounding(terms, "float64")))
     check_tolerance(owner, tolerance, floor, f"{unit.activation.name()} in {dtype.name}", ways)
+
+
+def _majority(n: int) -> dict[str, Any]:
+    return {"table": majority(n)}
+
+
+# An AND of a set of j bits has a weight, (-1)^(j-t) C(j-1, t-1), if j is at least the threshold t = floor(n/2) + 1.
+_SETS = formula(
+    "sum C(n, j) (j + 1) over j > n/2", lambda n: sum(math.comb(n, j) * (j + 1) for j in range(n // 2 + 1, n + 1))
+)
+_INPUTS = formula(
+    "(n + 1) sum C(n, j) over j > n/2", lambda n: (n + 1) * sum(math.comb(n, j) for j in range(n // 2 + 1, n + 1))
+)
+
+ENTRIES = (
+    Entry(
+        "boolean_function", "majority of n bits, ReLU ANDs", boolean_function, {"n": 5}, sizes("n", 1, 3, 5), _SETS,
+        made=_majority,
+    ),
+    Entry(
+        "boolean_minterm", "majority of n bits, one ReLU unit an input", boolean_function,
+        {"n": 5}, sizes("n", 1, 3, 5), _INPUTS, fixed={"basis": "minterm"}, made=_majority,
+    ),
+    Entry(
+        "boolean_sigmoid", "majority of n bits, sigmoid ANDs", boolean_function, {"n": 5}, sizes("n", 1, 3, 5), _SETS,
+        fixed={"activation": "sigmoid"}, made=_majority,
+    ),
+)  # fmt: skip

@@ -159,3 +159,8 @@ def _neighbors(table: np.ndarray, n: int) -> float:
     index = np.arange(len(table))
     total = sizes + sum(sizes[index ^ (1 << i)] for i in range(n))
     return float(n * total.max())
+
+
+def majority(n: int) -> np.ndarray:
+    """The table of the majority of `n` bits, an example; a tie is 0."""
+    return (2 * np.bitwise_count(np.arange(2**n, dtype=np.uint64)) > n).astype(float)

@@ -1,4 +1,4 @@
-"""ReLU networks that recognize a level of a fractal, with depth in the level and width in the number of maps."""
+"""ReLU networks that recognize a level of a fractal: depth for levels, width for maps."""
 
 from .indicator import fractal as fractal
 

@@ -1,4 +1,4 @@
-"""A network with one branch a map: the one whose cell holds the point hands on its cell coordinates.
+"""A network with one branch a map: the cell's own hands on the coordinates in it.
 
 For a point with coordinates `z` of the level before and `u_i = F_i^-1 z`:
 

@@ -1,4 +1,4 @@
-"""A network for the thirds of the cube without the center: one continuous fold for all cells.
+"""Thirds of the cube without the center: one continuous fold for all cells.
 
 `T(x) = 3x + 2, -3x, 3x - 2` on the three thirds of [-1, 1] maps each onto [-1, 1]; the middle one is
 reflected, which a fractal with this symmetry doesn't notice. Since `T` is continuous, points on shared

@@ -1,17 +1,17 @@
-"""The builder of indicator networks: which network, which margins, and how deep the dtype carries."""
+"""The builder: which network, which margins, and how deep the dtype carries."""
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from ..._checks import check_choice, check_dtype, check_scalar, check_size
-from ...construction import Claim, Construction, Robustness
+from ..._checks import check_allocation, check_choice, check_dtype, check_scalar, check_size, digits
+from ...construction import Claim, Construction, Entry, Formula, Robustness, Size, builder, formula, sizes
 from ...domains import Bits, Fractal
-from ...systems import IFS
+from ...systems import IFS, cantor, cantor_dust, reflected_dust, rotated_dust, sierpinski_carpet, sierpinski_triangle
 from ...systems.sampling import sampling_error
 from ...targets import Fractal as Indicator
 from .branches import branch_network
@@ -28,6 +28,7 @@ _ROOM = 4.0
 _DEEPEST = 4096
 
 
+@builder
 def fractal(
     system: IFS, level: int, *, margin: float | None = None, method: str | None = None, dtype: Any = None
 ) -> Construction:
@@ -89,6 +90,7 @@ def fractal(
         raise TypeError(f"fractal: system must be a dc.IFS, such as dc.systems.cantor(); got {type(system).__name__}")
     level = check_size("fractal", "level", level)
     resolved = check_dtype("fractal", dtype)
+    check_allocation("fractal", f"the weights of level {digits(level)}", level * system.num_maps, resolved)
     plan = _Plan(system, _method(system, method))
     chosen = plan.default_margin(level, resolved) if margin is None else plan.checked_margin(margin)
     radius = plan.radius(level, chosen, resolved)
@@ -223,3 +225,59 @@ def _rounded_down(value: float) -> float:
 def _spacing(dtype: Any) -> float:
     """How far rounding an input to `dtype` moves it at most."""
     return float(jnp.finfo(dtype).eps) / 4
+
+
+def _branch_synapses(maps: int, size: int, entries: int, level: int) -> int:
+    """Synapses with a branch a map, for `entries` non-zero numbers in the maps' inverse matrices.
+
+    Cells are found by 4 units a coordinate (2 at the last level), which see the input or all branches'
+    coordinates; a coordinate is handed on by one unit, which sees two units of its own and two an axis.
+    """
+    decided = 2 * size * maps + maps
+    if level == 1:
+        return 2 * entries + decided
+    found = 4 * entries + (level - 2) * 4 * entries * maps + 2 * entries * maps
+    return found + (level - 1) * maps * size * (2 + 2 * size) + decided
+
+
+def _entry(
+    name: str, summary: str, system: Callable[[], IFS], level: int, sizes: tuple[Size, ...], found: Formula
+) -> Entry:
+    return Entry(
+        name, summary, fractal, {"level": level}, sizes, found,
+        made=lambda level: {"system": system(), "level": level},
+    )  # fmt: skip
+
+
+def _branches(text: str, *shape: int) -> Formula:
+    return formula(f"{text} for level > 1", lambda level: _branch_synapses(*shape, level))
+
+
+_SHALLOW = sizes("level", 1, 2, 3)
+
+ENTRIES = (
+    _entry(
+        "fractal_cantor", "a level of the Cantor set", cantor, 5, sizes("level", 1, 2, 5),
+        _branches("24 level - 18", 2, 1, 2),
+    ),
+    _entry(
+        "fractal_dust", "a level of Cantor dust in the plane", cantor_dust, 5, _SHALLOW,
+        _branches("176 level - 188", 4, 2, 8),
+    ),
+    _entry(
+        "fractal_rotated", "a level of dust, its cells turned by 45 degrees", rotated_dust, 4, _SHALLOW,
+        _branches("304 level - 348", 4, 2, 16),
+    ),
+    _entry(
+        "fractal_reflected", "a level of dust in space, cells mirrored", lambda: reflected_dust(3), 3, _SHALLOW,
+        _branches("960 level - 1192", 8, 3, 24),
+    ),
+    _entry(
+        "fractal_triangle", "a level of the Sierpinski triangle", sierpinski_triangle, 5, _SHALLOW,
+        _branches("108 level - 105", 3, 2, 6),
+    ),
+    _entry(
+        "fractal_carpet", "a level of the Sierpinski carpet, folded", sierpinski_carpet, 5, _SHALLOW,
+        formula("36 level + 1", lambda level: 36 * level + 1),
+    ),
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Between the points that stay and those that leave: the thresholds of an indicator network.
+"""Between the points that stay and those that leave: thresholds.
 
 Excess is measured in cell coordinates, `max |u| - 1`. Points that stay have at most `inside`, points
 that leave at least `inside + margin`. The network's threshold lies at 3/8 of the margin, and rounding

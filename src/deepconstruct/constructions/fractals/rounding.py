@@ -1,4 +1,4 @@
-"""How far rounding moves the cell coordinates that an indicator network computes, level by level.
+"""How far rounding moves cell coordinates, level by level.
 
 An error made at one level is stretched by the inverse maps of all that follow, so it sets how deep a
 dtype carries. All bounds are of the form `base + factor * delta` for inputs that are off by `delta`

@@ -1,4 +1,4 @@
-"""Circuits of gates: levels of wires, each a copy of a sum of wires below or a product of two.
+"""Circuits of gates: levels of wires, copies of sums of wires below or products of two.
 
 A level is one hidden layer. Its wires are linear in its units; the next level's weights are kept as
 two factors, pattern times readout, so that wires are read before they are spread to units again.

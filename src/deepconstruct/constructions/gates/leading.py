@@ -1,4 +1,4 @@
-"""The two leading orders of a gate's truncation together: of opposite signs they cancel in part.
+"""The two leading orders of a gate's truncation: of opposite signs they cancel in part.
 
 Relative to the product, with `y_i = x_i^2` and `S = sum y_i`, the orders `n + 2` and `n + 4` of the sum
 over sign patterns are

@@ -1,4 +1,4 @@
-"""Which sums of the inputs the units of a gate see, and with what signs they are added."""
+"""Which sums of the inputs a gate's units see, and with what signs they are added."""
 
 import dataclasses
 import math

@@ -7,23 +7,26 @@ into them. Both polarities of every wire are kept: only the inputs need negated 
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_dtype, check_size
+from ..._checks import check_dtype, check_size, digits
 from ...activations import Identity, Step
-from ...construction import Claim, Construction, Robustness
+from ...construction import Blocks, Built, Claim, Construction, Entry, Robustness, builder, formula
 from ...domains import Bits
 from ...linear import Dense, Sparse
 from ...network import Label, Layer, Network
 from ...targets import Parity
 
 _LARGEST = 2**20
+_WIDEST = 32
 
 
+@builder
 def parity_bounded_depth(n: int, depth: int, *, dtype: Any = None) -> Construction:
     """The parity of `n` bits by AND and OR gates in `depth` levels.
 
@@ -59,24 +62,41 @@ def parity_bounded_depth(n: int, depth: int, *, dtype: Any = None) -> Constructi
     """
     n = check_size("parity_bounded_depth", "n", n)
     depth = check_size("parity_bounded_depth", "depth", depth, minimum=2)
-    deepest = max(1 + (n - 1).bit_length(), 2)
+    deepest = _deepest(n)
     if depth > deepest:
-        raise ValueError(f"parity_bounded_depth: depth must be at most {deepest} for n={n}; got {depth}")
+        raise ValueError(
+            f"parity_bounded_depth: depth must be at most {deepest} for n={digits(n)}; got {digits(depth)}"
+        )
     resolved = check_dtype("parity_bounded_depth", dtype)
     size = _block_size(n, depth - 1)
     if n * 2**size > _LARGEST * size:
         raise ValueError(
-            f"parity_bounded_depth: n={n} in depth {depth} needs about {n // size} * 2^{size} gates; use a larger depth"
+            f"parity_bounded_depth: n={digits(n)} in depth {depth} needs {'about' if size < _WIDEST else 'more than'} "
+            f"{digits(n // size)} * 2^{size} gates; use a larger depth"
         )
-    return Construction(Network(_layers(n, depth - 1, size, resolved)), _claim(n, size, resolved))
+    origin = Built(plan=Blocks(_blocks(n, depth - 1, size)))
+    return Construction(Network(_layers(n, depth - 1, size, resolved)), _claim(n, size, resolved), origin)
+
+
+def _deepest(n: int) -> int:
+    return max(1 + (n - 1).bit_length(), 2)
 
 
 def _block_size(n: int, levels: int) -> int:
-    """The least `m` with `m^levels >= n`."""
+    """The least `m` with `m^levels >= n`, looked for up to where blocks have too many gates anyway."""
     size = 1
-    while size**levels < n:
+    while size**levels < n and size < _WIDEST:
         size += 1
     return size
+
+
+def _blocks(n: int, levels: int, size: int) -> tuple[tuple[int, ...], ...]:
+    """The sizes of the blocks of every level: the last one has what is left."""
+    found, wires = [], n
+    for _ in range(levels):
+        found.append(tuple(min(size, wires - start) for start in range(0, wires, size)))
+        wires = len(found[-1])
+    return tuple(found)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,3 +168,32 @@ def _claim(n: int, size: int, dtype: np.dtype) -> Claim:
         dtype=dtype.name,
         source="classical AND/OR circuit; Ruderman's slides",
     )
+
+
+def _synapses(n: int, depth: int) -> int:
+    """A block of `b` wires has `2^b` gates, half of them at the last level, each of which sees one polarity of
+    every wire: one unit of an input, and `2^(c-1)` of a block of `c`.
+    """
+    blocks = _blocks(n, depth - 1, _block_size(n, depth - 1))
+    total, seen = 0, iter([1] * n)
+    for level, sizes in enumerate(blocks):
+        half = level == len(blocks) - 1
+        total += sum(2 ** (block - half) * sum(itertools.islice(seen, block)) for block in sizes)
+        seen = iter([2 ** (block - 1) for block in sizes])
+    return total + next(seen)
+
+
+_FORMULA = formula(
+    "n 2^m + m 4^(m-1) + 2^(m-1) for n = m^2 in depth 3",
+    _synapses,
+    where="depths from 2 to 1 + ceil(log2 n)",
+    holds=lambda n, depth: 2 <= depth <= _deepest(n),
+)
+
+ENTRIES = (
+    Entry(
+        "parity_bounded_depth", "parity of n bits, AND/OR gates in a given depth", parity_bounded_depth,
+        {"n": 16, "depth": 3},
+        ({"n": 4, "depth": 3}, {"n": 5, "depth": 3}, {"n": 8, "depth": 4}, {"n": 9, "depth": 3}), _FORMULA,
+    ),
+)  # fmt: skip

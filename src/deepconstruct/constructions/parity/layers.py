@@ -1,4 +1,4 @@
-"""The layers of a parity tree: which gates there are, and what weights read one level off another."""
+"""The layers of a parity tree: its gates, and what reads one level off another."""
 
 import dataclasses
 from typing import Any

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.rounding import gamma, unit_roundoff
-from ..._checks import check_choice, check_dtype, check_size
+from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from ...activations import AbstractActivation, Identity, ReLU, Step, resolve
-from ...construction import Claim, Construction, Robustness
+from ...construction import Claim, Construction, Entry, Robustness, builder, formula, sizes
 from ...domains import Bits
 from ...linear import Dense
 from ...linear.signs import bit_table
@@ -20,6 +20,7 @@ _ACTIVATIONS = {"relu": ReLU(), "step": Step()}
 _LARGEST_DNF = 20
 
 
+@builder
 def parity_shallow(
     n: int, *, kind: str = "count", activation: str | AbstractActivation = "relu", dtype: Any = None
 ) -> Construction:
@@ -59,6 +60,8 @@ def parity_shallow(
     check_choice("parity_shallow", "kind", kind, ("count", "dnf"))
     act = resolve("parity_shallow", activation, _ACTIVATIONS)
     resolved = check_dtype("parity_shallow", dtype)
+    if kind == "count":
+        check_allocation("parity_shallow", f"the weights of n={digits(n)}", n * n, resolved)
     hidden, readout = _count(n, act, resolved) if kind == "count" else _dnf(n, act, resolved)
     weights, biases = hidden
     layers = (
@@ -90,7 +93,9 @@ def _count(n: int, activation: AbstractActivation, dtype: np.dtype) -> tuple[tup
 
 def _dnf(n: int, activation: AbstractActivation, dtype: np.dtype) -> tuple[tuple, np.ndarray]:
     if n > _LARGEST_DNF:
-        raise ValueError(f"parity_shallow: kind='dnf' has 2^(n-1) units, so n must be at most {_LARGEST_DNF}; got {n}")
+        raise ValueError(
+            f"parity_shallow: kind='dnf' has 2^(n-1) units, so n must be at most {_LARGEST_DNF}; got {digits(n)}"
+        )
     table = bit_table(n).astype(int)
     odd = table[table.sum(axis=1) % 2 == 1]
     slack = 1.0 if isinstance(activation, ReLU) else 0.5
@@ -113,3 +118,18 @@ def _claim(n: int, kind: str, activation: AbstractActivation, dtype: np.dtype) -
         dtype=dtype.name,
         source="Nye & Saxe (2018), introduction",
     )
+
+
+_COUNT = formula("n^2 + n", lambda n: n * n + n)
+_DNF = formula("(n + 1) 2^(n-1)", lambda n: (n + 1) * 2 ** (n - 1))
+
+ENTRIES = (
+    Entry(
+        "parity_count", "parity of n bits by counting, one hidden layer", parity_shallow,
+        {"n": 16}, sizes("n", 1, 2, 3, 7, 16), _COUNT,
+    ),
+    Entry(
+        "parity_dnf", "parity of n bits as a disjunctive normal form", parity_shallow,
+        {"n": 8}, sizes("n", 1, 2, 3, 7), _DNF, fixed={"kind": "dnf"},
+    ),
+)  # fmt: skip

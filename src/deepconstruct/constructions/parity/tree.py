@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_choice, check_dtype, check_size
+from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step, resolve
-from ...construction import Bound, Claim, Construction, Robustness
+from ...construction import Bound, Built, Claim, Construction, Entry, Robustness, Tree, builder, formula, sizes
 from ...domains import Bits, Signs
 from ...network import Network
 from ...targets import Parity
@@ -18,6 +18,7 @@ _ACTIVATIONS = {"relu": ReLU(), "step": Step(), "sigmoid": Sigmoid(10.0)}
 _SOURCE = "Nye & Saxe (2018), Fig. 1 left"
 
 
+@builder
 def parity(
     n: int,
     *,
@@ -83,12 +84,14 @@ def parity(
     check_choice("parity", "encoding", encoding, ("bits", "signs"))
     check_choice("parity", "readout", readout, ("calibrated", "raw"))
     resolved = check_dtype("parity", dtype)
+    check_allocation("parity", f"the weights of n={digits(n)}", n * min(n, arity), resolved)
     levels = tree_levels(n, arity)
     if tied and any(len(level) > 1 for level in levels):
         raise ValueError(f"parity: tied=True needs levels of equal gates; n={n} with arity={arity} has uneven ones")
     plan = Plan(act, readout, fused, encoding, tied, resolved)
     claim = _claim(n, levels, plan)
-    return Construction(Network(tree_layers(n, levels, plan)), claim)
+    wiring = Tree(tuple(tuple(level) for level in levels))
+    return Construction(Network(tree_layers(n, levels, plan)), claim, Built(plan=wiring))
 
 
 def _claim(n: int, levels: list[Level], plan: Plan) -> Claim:
@@ -147,3 +150,77 @@ def _refuse(n: int, kinds: list[list[Gate]], plan: Plan) -> None:
         f"parity: a sigmoid of inverse temperature {beta:g} with the {plan.readout} readout loses the parity of "
         f"n={n} bits (error bound above {LIMIT}); use Sigmoid({math.ceil(high * 100) / 100:g}) or more"
     )
+
+
+def tree_synapses(n: int, arity: int = 2) -> int:
+    """Synapses of the fused tree: at each level a gate of `k` inputs has `k` units, which see all units of its wires.
+
+    Level by level: `larger` gates of `small + 1` inputs stand behind `gates - larger` of `small`, so that the
+    larger wires of the level below, of which there are `longer`, go to larger gates as far as these reach.
+    """
+    if n == 1:
+        return 1
+    total, wires, units, longer = 0, n, 1, 0
+    while wires > 1:
+        gates = max(wires // arity, 1)
+        small, larger = divmod(wires, gates)
+        total += units * (small**2 * (gates - larger) + (small + 1) ** 2 * larger)
+        total += small * longer + min(longer, (small + 1) * larger)
+        wires, units, longer = gates, small, larger
+    return total + units + longer
+
+
+def _binary_synapses(n: int) -> int:
+    """`6 n - 10 + 4 s + p - 3 b - 2 c` for `n > 1` with `s` ones and `p` pairs of adjacent ones in its binary
+    digits, of which `b` is the lowest and `c` the second highest: `tree_synapses` in closed form.
+    """
+    if n == 1:
+        return 1
+    second = n >> (n.bit_length() - 2) & 1
+    return 6 * n - 10 + 4 * n.bit_count() + (n & n >> 1).bit_count() - 3 * (n & 1) - 2 * second
+
+
+def _is_even_tree(n: int) -> bool:
+    odd = n // (n & -n)
+    return odd == 1 or odd == 3
+
+
+_BINARY = formula("6 n - 6 for n = 2^k", _binary_synapses)
+_TIED = formula(
+    "6 n - 6 for n = 2^k", _binary_synapses, where="levels of equal gates, n = 2^k or 3 2^k", holds=_is_even_tree
+)
+# Bottom gates see k inputs and so do output units: k (k + 1) a gate, whatever n, where all gates have two inputs but
+# one a level, which has three for a bit that is set.
+_UNFUSED = formula("6 n - 6 for n > 1", lambda n: max(6 * n - 6, 1))
+_TERNARY = formula("(15 n - 21) / 2 for n = 3^k", lambda n: tree_synapses(n, 3))
+_SIZES = sizes("n", 2, 3, 7, 8, 16)
+
+ENTRIES = (
+    Entry(
+        "parity", "parity of n bits, tree of ReLU gates", parity, {"n": 16}, sizes("n", 1, 2, 3, 7, 8, 16, 37), _BINARY
+    ),
+    Entry(
+        "parity_step", "parity of n bits, tree of threshold gates", parity, {"n": 16}, _SIZES, _BINARY,
+        fixed={"activation": "step"},
+    ),
+    Entry(
+        "parity_sigmoid", "parity of n bits, calibrated sigmoids", parity, {"n": 16}, _SIZES, _BINARY,
+        fixed={"activation": "sigmoid"},
+    ),
+    Entry(
+        "parity_unfused", "parity of n bits, the three-neuron sigmoid XOR", parity, {"n": 16}, _SIZES, _UNFUSED,
+        fixed={"activation": "sigmoid", "fused": False, "readout": "raw"},
+    ),
+    Entry(
+        "parity_signs", "product of n signs, tree of ReLU gates", parity, {"n": 16}, _SIZES, _BINARY,
+        fixed={"encoding": "signs"},
+    ),
+    Entry(
+        "parity_tied", "parity of n bits, one shared gate a level", parity, {"n": 16}, sizes("n", 2, 3, 6, 16), _TIED,
+        fixed={"tied": True},
+    ),
+    Entry(
+        "parity_ternary", "parity of n bits, three-input gates", parity, {"n": 9}, sizes("n", 3, 5, 9), _TERNARY,
+        fixed={"arity": 3},
+    ),
+)  # fmt: skip

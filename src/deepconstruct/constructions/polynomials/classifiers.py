@@ -1,4 +1,4 @@
-"""Classifiers whose logarithmic odds are polynomials: `p(y | x)` proportional to `exp(-H_y(x)) p(y)`."""
+"""Classifiers with `p(y | x)` proportional to `exp(-H_y(x)) p(y)`, `H_y` a polynomial."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Construction
+from ...construction import Construction, Entry, builder, formula, sizes
 from ...targets import AbstractTarget, GaussianClassifier, HamiltonianClassifier
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import Circuit, Sum, build_within
@@ -21,6 +21,7 @@ from .whitening import whiten
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 2 to 8"
 
 
+@builder
 def hamiltonian_classifier(
     polynomials: Sequence[Mapping | Any],
     prior: Any = None,
@@ -85,6 +86,7 @@ def hamiltonian_classifier(
     return _classifier(target, schedule(logits, bounds), act, resolved)
 
 
+@builder
 def gaussian_classifier(
     means: Any,
     covariances: Any,
@@ -186,3 +188,26 @@ def _parameters(owner: str, means: Any, covariances: Any) -> tuple[np.ndarray, n
     ):
         raise ValueError(f"{owner}: every covariance must be symmetric and positive definite")
     return centers, spreads
+
+
+def _spin_chain(n: int) -> dict[str, Any]:
+    pairs = [tuple(int(i in (j, j + 1)) for i in range(n)) for j in range(n - 1)]
+    return {"polynomials": [dict.fromkeys(pairs, sign) for sign in (-0.5, 0.5)], "prior": [0.75, 0.25]}
+
+
+def _three_normals(n: int) -> dict[str, Any]:
+    means = np.stack([np.full(n, center) for center in (-1.0, 0.0, 1.0)])
+    return {"means": means, "covariances": np.stack([scale * (np.eye(n) + 0.5) for scale in (0.5, 1.0, 0.5)])}
+
+
+ENTRIES = (
+    Entry(
+        "hamiltonian_classifier", "chain of n spins, coupled or opposed", hamiltonian_classifier,
+        {"n": 4}, sizes("n", 2, 3, 5),
+        formula("8 n - 8", lambda n: 8 * n - 8, where="two spins or more", holds=lambda n: n > 1), made=_spin_chain,
+    ),
+    Entry(
+        "gaussian_classifier", "three normal classes in n dimensions", gaussian_classifier,
+        {"n": 2}, sizes("n", 1, 2, 4), made=_three_normals,
+    ),
+)  # fmt: skip

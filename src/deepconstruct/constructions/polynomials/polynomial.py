@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Construction
+from ...construction import Construction, Entry, builder, formula, sizes
 from ...domains import AbstractDomain, Box, product
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import build_within
@@ -17,6 +17,7 @@ from .terms import as_target, read_bounds, read_terms
 _SOURCE = "Lin, Tegmark & Rolnick (2017), section II.C"
 
 
+@builder
 def polynomial(
     terms: Mapping | Any,
     *,
@@ -82,3 +83,32 @@ def polynomial(
 def box(bounds: tuple[float, ...]) -> AbstractDomain:
     """The box of the inputs."""
     return product([Box(1, -bound, bound) for bound in bounds])
+
+
+def _two_variables(n: int) -> dict[str, Any]:
+    return {"terms": {(0, 0): 0.5, (1, n - 1): -2.0} | {(n, 0): 1.0}}
+
+
+def _is_power(n: int) -> bool:
+    return n > 1 and n & (n - 1) == 0
+
+
+# Every level squares x^(2^k) and y^(2^k), but for the last y, and multiplies x y^(2^k - 1) by y^(2^k): one unit and one
+# weight a square, two units and three weights each for the product of a product with a square.
+_SQUARES = formula("8 log2 n for n = 2^k > 1", lambda n: 8 * (n.bit_length() - 1), where="n = 2^k > 1", holds=_is_power)
+# Two units a square, which the next level reads together with a constant one, and four a product.
+_SMOOTH = formula(
+    "40 log2 n - 27 for n = 2^k > 2", lambda n: 40 * (n.bit_length() - 1) - 27,
+    where="n = 2^k > 2", holds=lambda n: n > 2 and _is_power(n),
+)  # fmt: skip
+
+ENTRIES = (
+    Entry(
+        "polynomial", "x^n - 2 x y^(n-1) + 1/2, exact squares", polynomial,
+        {"n": 8}, sizes("n", 1, 2, 3, 7), _SQUARES, made=_two_variables,
+    ),
+    Entry(
+        "polynomial_smooth", "x^n - 2 x y^(n-1) + 1/2, softplus units", polynomial,
+        {"n": 8}, sizes("n", 2, 3, 4, 5), _SMOOTH, fixed={"activation": "softplus"}, made=_two_variables,
+    ),
+)  # fmt: skip

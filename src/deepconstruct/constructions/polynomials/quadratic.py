@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Construction
+from ...construction import Construction, Entry, builder, sizes
 from ...domains import Box
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import Circuit, Sum, build_within
@@ -17,6 +17,7 @@ from .terms import as_target, read_array, read_bounds
 _SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D"
 
 
+@builder
 def quadratic_form(
     matrix: Any,
     *,
@@ -99,3 +100,15 @@ def _terms(symmetric: np.ndarray) -> dict[tuple[int, ...], float]:
             if value:
                 terms[tuple(int(k == i) + int(k == j) for k in range(n))] = value
     return terms
+
+
+def _neighbors(n: int) -> dict[str, Any]:
+    return {"matrix": 2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)}
+
+
+ENTRIES = (
+    Entry(
+        "quadratic_form", "sum of squared differences of n neighbors", quadratic_form,
+        {"n": 8}, sizes("n", 1, 2, 5), made=_neighbors,
+    ),
+)  # fmt: skip

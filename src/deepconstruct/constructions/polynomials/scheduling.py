@@ -1,4 +1,4 @@
-"""From polynomials to circuits: shared products, copies, and one running sum an output.
+"""From polynomials to circuits: shared products, copies, and one running sum.
 
 A monomial of degree `d` is made at level `ceil(log2 d)`, as the product of two of about half its
 degree, or as a square where all its exponents are even. Wires that are needed above their level are

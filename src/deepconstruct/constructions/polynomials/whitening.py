@@ -1,4 +1,4 @@
-"""Directions in which a normal distribution is standard, to more digits than a decomposition gives."""
+"""Directions in which a normal distribution is standard, to many digits."""
 
 import numpy as np
 

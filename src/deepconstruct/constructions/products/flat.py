@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..._checks import check_dtype, check_scalar, check_size
+from ..._checks import check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation, Power
-from ...construction import Construction
+from ...construction import Construction, Entry, builder, formula, sizes
 from ...network import Network
 from ..gates import Gate, Patterns, choose, floor
 from ..gates.activation import degree, resolve_smooth
@@ -16,6 +16,7 @@ _SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 28 and 32"
 _LARGEST, _LARGEST_SUBSETS = 30, 12
 
 
+@builder
 def flat_product(
     n: int,
     *,
@@ -105,9 +106,10 @@ def _patterns(n: int, act: AbstractActivation, output_bias: bool, symmetric: boo
     kind = "subsets" if output_bias else "fixed" if symmetric else "signs"
     largest = _LARGEST_SUBSETS if output_bias else _LARGEST
     if n > largest:
+        units = f"{Patterns(n, kind).units:.3g}" if n < 1000 else "2^n"
         raise ValueError(
             f"flat_product: n must be at most {largest}{' with output_bias' if output_bias else ''}, as it has "
-            f"{Patterns(n, kind).units:.3g} units; got {n}. dc.product_tree needs only 4 (n - 1)"
+            f"{units} units; got {digits(n)}. dc.product_tree needs only 4 (n - 1)"
         )
     return Patterns(n, kind)
 
@@ -138,3 +140,25 @@ def _ways(act: AbstractActivation, patterns: Patterns, bound: float, dtype: str)
         both = "activation='power' and dtype='float64'"
         ways.append((both, lambda: floor(Power(n), power, "float64") * size))
     return ways
+
+
+_ALL = formula("(n + 1) 2^n", lambda n: (n + 1) * 2**n)
+_HALF = formula("(n + 1) 2^(n-1)", lambda n: (n + 1) * 2 ** (n - 1))
+_ODD = formula("(n + 1) 2^(n-1)", lambda n: (n + 1) * 2 ** (n - 1), where="odd n", holds=lambda n: n % 2 == 1)
+_SUBSETS = formula("n 2^(n-1) + 2^n - 1", lambda n: n * 2 ** (n - 1) + 2**n - 1)
+
+ENTRIES = (
+    Entry("flat_product", "product of n numbers, 2^n sigmoids", flat_product, {"n": 3}, sizes("n", 1, 2, 3, 5), _ALL),
+    Entry(
+        "flat_product_power", "product of n numbers, 2^(n-1) powers z^n", flat_product,
+        {"n": 8}, sizes("n", 1, 2, 3, 8), _HALF, fixed={"activation": "power"},
+    ),
+    Entry(
+        "flat_product_symmetric", "product of n numbers (odd n), 2^(n-1) tanh units", flat_product,
+        {"n": 3}, sizes("n", 1, 3, 5), _ODD, fixed={"activation": "tanh", "symmetric": True},
+    ),
+    Entry(
+        "flat_product_bias", "product of n numbers, 2^n - 1 units and an output bias", flat_product,
+        {"n": 2}, sizes("n", 1, 2, 3), _SUBSETS, fixed={"output_bias": True},
+    ),
+)  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._checks import check_dtype, check_scalar
 from ...activations import AbstractActivation, Identity, Square
-from ...construction import Construction
+from ...construction import Construction, Entry, builder, formula, sizes
 from ...linear import Composed, Dense, DirectSum, Stack
 from ...network import Label, Layer, Network
 from ..gates import Patterns, Richardson, choose, choose_richardson, floor
@@ -20,6 +20,7 @@ _PAIR = Patterns(2)
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eq. 11"
 
 
+@builder
 def multiplication_gate(
     *,
     bound: float = 1.0,
@@ -162,3 +163,20 @@ def _ways(act: AbstractActivation, bound: float, dtype: np.dtype, richardson: bo
     if not richardson:
         ways.insert(0, ("richardson=True with its eight neurons", lambda: eight(dtype.name)))
     return ways
+
+
+ENTRIES = (
+    Entry(
+        "multiplication_gate", "product of two numbers up to a bound, four sigmoids", multiplication_gate,
+        {"bound": 1}, sizes("bound", 1, 3, 10), formula("12", 12),
+    ),
+    Entry(
+        "multiplication_square", "product of two numbers up to a bound, four squares", multiplication_gate,
+        {"bound": 1}, sizes("bound", 1, 2, 10), formula("12", 12), fixed={"activation": "square"},
+    ),
+    Entry(
+        "multiplication_richardson", "product of two numbers up to a bound, eight softplus units", multiplication_gate,
+        {"bound": 1}, sizes("bound", 1, 2, 3), formula("24", 24),
+        fixed={"activation": "softplus", "richardson": True},
+    ),
+)  # fmt: skip

@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..._checks import check_dtype, check_scalar, check_size
+from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation
-from ...construction import Construction
+from ...construction import Construction, Entry, builder, formula, sizes
 from ...domains import Box
 from ...targets import Product
 from ..gates.activation import resolve_smooth
 from ..gates.circuit import Circuit, Operation, Sum, build_within
 
+# What is written down about a gate takes more than so many numbers.
+_RECORD = 64
+
 _SOURCE = "Lin, Tegmark & Rolnick (2017), section III.H"
 
 
+@builder
 def product_tree(
     n: int,
     *,
@@ -61,6 +65,7 @@ def product_tree(
     bound = check_scalar(owner, "bound", bound, strict=True)
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
+    check_allocation(owner, f"the gates of n={digits(n)}", _RECORD * n)
     circuit = _circuit(n, bound)
     what = f"{act.name()} in {resolved.name} at n={n}"
     network, accuracy = build_within(owner, circuit, act, resolved, tolerance, what)
@@ -79,3 +84,32 @@ def _circuit(n: int, bound: float) -> Circuit:
         levels.append(tuple(level))
         wires = len(level)
     return Circuit((bound,) * n, tuple(levels), (Sum(((0, 1.0),)),))
+
+
+def _zeros(n: int) -> int:
+    """The zeros among the binary digits of `n - 1`, set in a number: one for each level that copies a wire."""
+    return ~(n - 1) & ((1 << (n - 1).bit_length()) - 1)
+
+
+def _smooth_synapses(n: int) -> int:
+    """`20 n - 28 + 6 e + 4 q` for `n > 1`: `e` is 1 for odd `n`, `q` counts pairs of levels that copy in turn."""
+    zeros = _zeros(n)
+    return 20 * n - 28 + 6 * (zeros & 1) + 4 * (zeros & zeros >> 1).bit_count() if n > 1 else 1
+
+
+def _square_synapses(n: int) -> int:
+    """`6 n - 6 + 4 z` for `n > 1` and `z` levels that copy."""
+    return 6 * n - 6 + 4 * _zeros(n).bit_count() if n > 1 else 1
+
+
+ENTRIES = (
+    Entry(
+        "product_tree", "product of n numbers, tree of four-sigmoid gates", product_tree,
+        {"n": 8}, sizes("n", 2, 3, 8), formula("20 n - 28 for n = 2^k > 1", _smooth_synapses),
+    ),
+    Entry(
+        "product_tree_square", "product of n numbers, tree of two-square gates", product_tree,
+        {"n": 8}, sizes("n", 1, 2, 5, 8), formula("6 n - 6 for n = 2^k > 1", _square_synapses),
+        fixed={"activation": "square"},
+    ),
+)  # fmt: skip

@@ -1,0 +1,11 @@
+"""Files: a zip of versioned JSON and `.npy` members, read without pickle and without a skeleton.
+
+`tree.json` holds `{"format": "deepconstruct", "version": 2, "tree": ...}`, beside which `"parts"` are
+the trees of the constructions that origins tell of, each before those that refer to it by its number
+as `{"part": 0}`; `"stack"` the leading axes of the leaves of an ensemble; and `"finite"` whether all
+weights are. What trees are made of is said in `construction/encoding.py`. A target of the user's own
+is `{"target": name}`.
+"""
+
+from .loading import load as load
+from .saving import save as save

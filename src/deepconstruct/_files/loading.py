@@ -1,0 +1,74 @@
+"""Reading: whatever is malformed is a `ValueError` that names the file."""
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
+
+import jax
+import numpy as np
+
+from ..construction import Construction
+from ..network import Network
+from .archive import opened
+from .decoding import Decoder, refused
+from .migrations import migrated
+
+
+def load(
+    path: str | os.PathLike | IO[bytes],
+    *,
+    functions: Mapping[str, Callable[[Any], Any]] | None = None,
+    max_bytes: int = 2**33,
+) -> Any:
+    """Read what `save` wrote, in this version or an older one; no skeleton is needed, and no code in the file is run.
+
+    The checks that constructors run are run again. A network that had diverged when it was saved
+    comes back with a warning.
+
+    Args:
+        path: the file; or one that is open for reading in binary mode, such as an `io.BytesIO`.
+        functions: functions of user targets, by name.
+        max_bytes: the largest uncompressed size that is read.
+
+    Returns:
+        The `Network` or `Construction`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a truncated or foreign file, a newer version, an unknown class or field, members
+            of the wrong kind, sizes that don't fit, a file over `max_bytes`, NaN or infinite weights
+            that the file doesn't tell of, a user target without its function, or 64-bit weights
+            without x64.
+    """
+    name = _name(path)
+    owner = f"load: {name}"
+    with _readable(path) as file, refused(owner, "is malformed"):
+        with opened(owner, file, max_bytes) as (header, read):
+            value = Decoder(owner, read, dict(functions or {}), max_bytes).file(migrated(owner, header))
+        if not isinstance(value, Network | Construction):
+            raise ValueError(f"{owner} holds no network or construction")
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(getattr(value, "network", value))):
+        warnings.warn(f"{owner} holds NaN or infinite weights, as it was saved", RuntimeWarning, stacklevel=2)
+    return value
+
+
+def _name(path: Any) -> str:
+    if isinstance(path, str | bytes | os.PathLike):
+        return os.fsdecode(path)
+    return str(getattr(path, "name", f"<{type(path).__name__}>"))
+
+
+@contextlib.contextmanager
+def _readable(path: Any) -> Iterator[IO[bytes]]:
+    """A file in which one can jump."""
+    if isinstance(path, str | bytes | os.PathLike):
+        with open(path, "rb") as file:
+            yield file
+    elif isinstance(path, io.TextIOBase) or not hasattr(path, "read"):
+        raise TypeError(f"load: expected a path, or a file open in binary mode; got {type(path).__name__}")
+    else:
+        can_jump = hasattr(path, "seekable") and path.seekable()
+        yield path if can_jump else io.BytesIO(path.read())
