@@ -16,9 +16,7 @@ from deepconstruct._arithmetic.taylor import coefficients
 from deepconstruct.activations import GELU, Exp, Power, Sigmoid, SiLU, Sin, Softplus, Square, Tanh
 from deepconstruct.constructions.gates import Patterns, Richardson, choose, choose_richardson, floor
 from deepconstruct.constructions.gates.choice import gate_at
-from deepconstruct.constructions.gates.leading import leading_orders
-from deepconstruct.constructions.gates.pair import OPPOSING, pair_truncation
-from deepconstruct.constructions.gates.patterns import mean_power
+from deepconstruct.constructions.gates.patterns import OPPOSING, leading_orders, mean_power, pair_truncation
 from marks import slow_among
 
 LONG = np.longdouble
