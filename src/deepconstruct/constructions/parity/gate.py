@@ -11,6 +11,7 @@ For k = 2 the fused ReLU gate is `relu(s) - 2 relu(s - 1)`, which is 0, 1, 0 at 
 
 import dataclasses
 
+import jax
 import numpy as np
 
 from ..._arithmetic.logistic import logistic
@@ -48,7 +49,8 @@ class Gate:
     def partial_sums(self) -> tuple[float, float]:
         """What the positive and what the negative terms of the wire's sum add up to on bits, at most."""
         sums = np.arange(self.arity + 1.0)
-        units = np.asarray(self.activation(sums[:, None] - self.thresholds), float)
+        with jax.ensure_compile_time_eval():  # builders run inside jit and vmap too
+            units = np.asarray(self.activation(sums[:, None] - self.thresholds), float)
         return tuple(float((units @ np.maximum(sign * self.weights, 0)).max()) for sign in (1, -1))  # pyright: ignore[reportReturnType]
 
 
