@@ -18,7 +18,7 @@ jax.config.update("jax_enable_x64", True)
 _KEPT, _MOST_KEPT = Path(__file__).parent.parent / ".jax_cache", 2**28
 
 
-def _this_machine() -> str:
+def this_machine() -> str:
     """A name for what compiled functions depend on: the versions, and what the processor can do."""
     found = Path("/proc/cpuinfo")
     lines = found.read_text().splitlines() if found.exists() else []
@@ -27,7 +27,7 @@ def _this_machine() -> str:
     return hashlib.sha256(repr((parts, features)).encode()).hexdigest()[:16]
 
 
-def _forget_the_oldest(folder: Path, most: int) -> None:
+def forget_the_oldest(folder: Path, most: int) -> None:
     """Delete the files that were written first until the others have at most `most` bytes."""
     files = []
     for path in folder.glob("*/*"):
@@ -43,8 +43,8 @@ def _forget_the_oldest(folder: Path, most: int) -> None:
 
 # What one process compiled the others load: workers, which start with this environment, and those that tests start.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    _FOLDER = str(_KEPT / _this_machine())
-    _forget_the_oldest(_KEPT, _MOST_KEPT)
+    _FOLDER = str(_KEPT / this_machine())
+    forget_the_oldest(_KEPT, _MOST_KEPT)
     os.environ |= {"JAX_COMPILATION_CACHE_DIR": _FOLDER, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     jax.config.update("jax_compilation_cache_dir", _FOLDER)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -166,7 +166,7 @@ def test_every_catalog_entry_is_mentioned_in_the_docs():
 
 EXAMPLES = [
     module.name
-    for module in pkgutil.walk_packages(dc.__path__, "deepconstruct.")
+    for module in pkgutil.walk_packages([str(PACKAGE)], "deepconstruct.")
     if not module.name.endswith("__main__") and ">>>" in source(module.name)
 ]
 

@@ -20,7 +20,7 @@ PAGES = {
 # Pages whose plain blocks are run; those of the others show what needs several hosts, files of yours or an error.
 PLAIN = ("README.md", "docs/index.md")
 # These take at most two seconds, and the home page is the first that anybody tries.
-QUICK = ("README.md", "docs/index.md", "docs/command_line.md", "docs/files.md")
+QUICK = ("README.md", "docs/index.md", "docs/command_line.md", "docs/cost.md", "docs/files.md")
 
 
 def python(code: str) -> str:
@@ -31,8 +31,17 @@ def python(code: str) -> str:
 
 
 def blocks(name: str) -> list[str]:
-    """The code of a page that is run."""
-    return [python(code) for is_cell, code in BLOCK.findall(PAGES[name]) if is_cell or name in PLAIN]
+    """The blocks of a page that are run."""
+    return [block for is_cell, block in BLOCK.findall(PAGES[name]) if is_cell or name in PLAIN]
+
+
+def run_block(block: str, namespace: dict) -> None:
+    """Run a block; where it says that it raises, it must."""
+    if re.search("^:tags:.*raises-exception", block):
+        with pytest.raises(Exception):  # noqa: B017
+            run_cell(python(block), namespace)
+    else:
+        run_cell(python(block), namespace)
 
 
 def run_cell(code: str, namespace: dict) -> None:
@@ -48,13 +57,21 @@ def run_cell(code: str, namespace: dict) -> None:
 RUN = [name for name in PAGES if blocks(name)]
 
 
+@pytest.fixture
+def defaults():
+    """JAX as it comes; pages may change it."""
+    jax.config.update("jax_enable_x64", False)
+    yield
+    jax.config.update("jax_enable_x64", True)
+
+
+@pytest.mark.usefixtures("defaults")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in RUN])
 def test_a_page_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__", "main": main}
-    with jax.enable_x64(False):
-        for code in blocks(name):
-            run_cell(code, namespace)
+    for block in blocks(name):
+        run_block(block, namespace)
 
 
 def test_the_home_page_is_run():
@@ -63,5 +80,5 @@ def test_the_home_page_is_run():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_what_is_not_run_is_python_at_least(name):
-    for _, code in BLOCK.findall(PAGES[name]):
-        ast.parse(python(code))
+    for _, block in BLOCK.findall(PAGES[name]):
+        ast.parse(python(block))

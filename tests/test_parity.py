@@ -107,7 +107,7 @@ def test_wider_gates_are_right_on_every_input(arity, activation, n):
         assert error <= construction.claim.error.absolute
 
 
-@pytest.mark.parametrize("n", [37, 1000, 4096])
+@pytest.mark.parametrize("n", slow_among([37, 1000, 4096], [1000]))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_large_trees_see_every_single_bit(activation, n):
     construction = dc.parity(n, activation=activation, dtype="float32")

@@ -272,7 +272,10 @@ MATRICES = {
 
 
 @pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES.keys())
-@pytest.mark.parametrize("activation,dtype", [("square", "float32"), ("square", "float64"), ("sigmoid", "float64")])
+@pytest.mark.parametrize(
+    "activation,dtype",
+    slow_among([("square", "float32"), ("square", "float64"), ("sigmoid", "float64")], [("square", "float64")]),
+)
 def test_quadratic_forms_are_those_of_the_matrix(matrix, activation, dtype):
     rng = np.random.default_rng(0)
     built = dc.quadratic_form(matrix, activation=activation, dtype=dtype)

@@ -159,6 +159,7 @@ def start(folder, result):
     return subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder), str(result)], stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_three_times_ends_the_same(tmp_path):
     whole, result = tmp_path / "whole.npy", tmp_path / "result.npy"
     assert start(tmp_path / "a", whole).wait() == 0

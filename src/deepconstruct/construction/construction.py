@@ -7,9 +7,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import as_numbers, check_available, check_axis, check_finite, check_weights, is_concrete
+from .._checks import as_numbers, check_available, check_axis, check_finite, check_weights, is_concrete, library
 from .._io.html import html_table
 from ..network import Network, describe
 from .claim import Claim, check_target
@@ -61,9 +62,13 @@ class Construction:
                 weights without x64.
         """
         check_available(self.name, self.claim.dtype)
-        x, axis = jnp.asarray(as_numbers(self.name, "inputs", x)), check_axis(self.name, axis)
+        x, axis = as_numbers(self.name, "inputs", x), check_axis(self.name, axis)
+        if isinstance(x, np.ndarray):
+            with np.errstate(over="ignore"):  # what is infinite in JAX's widest dtype is refused below
+                x = x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=False)
         if jnp.issubdtype(x.dtype, jnp.inexact):
-            bad = ~jnp.all(jnp.isfinite(x))
+            numbers = library(x)  # NumPy where it can: nothing to compile but the network
+            bad = ~numbers.all(numbers.isfinite(x))
             if is_concrete(bad):
                 if bool(bad):
                     raise ValueError(f"{self.name}: inputs must be finite; got NaN or infinity")

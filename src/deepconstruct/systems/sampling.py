@@ -139,7 +139,7 @@ def _into_cells(
         image = jnp.einsum("nij,nj->ni", matrices[maps], x, precision="highest") + shifts[maps]
         return (jnp.where(inside[:, None], image, x), fits), None
 
-    return jax.lax.scan(step, (w, fits), (jnp.arange(level, 0, -1), words[::-1]))[0]
+    return jax.lax.scan(step, (w, fits), (jnp.arange(level, 0, -1, dtype=lengths.dtype), words[::-1]))[0]
 
 
 def sampling_error(maps: Maps, dtype: Any) -> float:
