@@ -323,5 +323,6 @@ def test_identity_and_dataclass_replacement_still_build_layers():
 
 @pytest.mark.parametrize("build", [dc.parity, dc.bits_to_signs, dc.signs_to_bits, dc.parity_shallow, dc.bit_product])
 def test_builders_run_inside_jit(build):
-    shape = jax.eval_shape(jax.jit(lambda x: build(3).network(x)), np.ones(3)).shape
-    assert shape == (build(3).out_size,)
+    expected = (build(3).out_size,)
+    assert jax.eval_shape(lambda x: build(3).network(x), np.ones(3)).shape == expected
+    assert jax.eval_shape(jax.vmap(lambda x: build(3).network(x)), np.ones((2, 3))).shape == (2, *expected)

@@ -11,7 +11,6 @@ For k = 2 the fused ReLU gate is `relu(s) - 2 relu(s - 1)`, which is 0, 1, 0 at 
 
 import dataclasses
 
-import jax
 import numpy as np
 
 from ..._arithmetic.logistic import logistic
@@ -47,10 +46,13 @@ class Gate:
         return np.array([scale]), shift
 
     def partial_sums(self) -> tuple[float, float]:
-        """What the positive and what the negative terms of the wire's sum add up to on bits, at most."""
-        sums = np.arange(self.arity + 1.0)
-        with jax.ensure_compile_time_eval():  # builders run inside jit and vmap too
-            units = np.asarray(self.activation(sums[:, None] - self.thresholds), float)
+        """What the positive and what the negative terms of the wire's sum add up to on bits, at most.
+
+        Of gates of ReLU and step units.
+        """
+        z = np.arange(self.arity + 1.0)[:, None] - self.thresholds
+        # In NumPy, so that builders run inside jit and vmap too.
+        units = np.maximum(z, 0) if isinstance(self.activation, ReLU) else (z > 0).astype(float)
         return tuple(float((units @ np.maximum(sign * self.weights, 0)).max()) for sign in (1, -1))  # pyright: ignore[reportReturnType]
 
 
