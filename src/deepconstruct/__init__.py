@@ -114,7 +114,8 @@ def _load(module: str):
 def _listed() -> list[str]:
     """All public names: what is imported above, and what is loaded on first use."""
     own = [name for name, value in globals().items() if getattr(value, "__module__", "").startswith(f"{__name__}.")]
-    return sorted({*own, *_MODULES, *_HOME, *_load("constructions").BUILDERS})
+    names = {*own, *_MODULES, *_HOME, *_load("constructions").BUILDERS}
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 def __getattr__(name: str):
@@ -127,7 +128,8 @@ def __getattr__(name: str):
     elif not name.startswith("_") and name in _load("constructions").BUILDERS:
         value = _load("constructions").BUILDERS[name]
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_hint(name, _listed())}")
+        near = "" if name.startswith("_") else _hint(name, _listed())
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{near}")
     globals()[name] = value
     return value
 
