@@ -328,7 +328,7 @@ def test_room_is_for_faces_of_boxes_in_products_too():
 
 def test_points_are_compared_as_they_are():
     tenth = Points([[0.1], [0.5]])
-    assert tenth.contains(np.float32([[0.1], [0.5]])).tolist() == [False, True]
+    assert tenth.contains(np.array([[0.1], [0.5]], np.float32)).tolist() == [False, True]
     assert tenth.contains([[0.1]]).tolist() == [True]
     assert not Points([[0.1]]).issubset(Points([[float(np.float32(0.1))]]))
     with jax.enable_x64(False):
