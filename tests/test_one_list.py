@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import deepconstruct
 
 ROOT = Path(__file__).parent.parent
