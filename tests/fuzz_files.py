@@ -140,7 +140,7 @@ def survive(content, functions):
         loaded = dc.load(io.BytesIO(content), functions=functions)
     except ValueError as error:
         if not str(error).startswith("load: <BytesIO>"):
-            raise
+            raise AssertionError(f"a message of others: {error}") from error
         return False
     repr(loaded)
     again = dc.load(io.BytesIO(saved(loaded)), functions=functions)

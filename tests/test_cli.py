@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct import _tour
+from deepconstruct import _cli, _tour
 from deepconstruct._cli import main
 from deepconstruct.experiments import parity_basin
 
@@ -44,7 +44,7 @@ def test_tour_writes_tables_and_figures_and_succeeds(tmp_path, capsys):
 @pytest.mark.usefixtures("short_basin")
 def test_tour_fails_when_a_certificate_does(tmp_path, monkeypatch, capsys):
     wrong = dc.claim(dc.perturb(dc.parity(4), 0.5, key=jax.random.key(0)), dc.parity(4).claim)
-    entry = dc.catalog.Entry("broken", "a perturbed tree", lambda n, dtype=None: wrong, 4, (4,), None, "real", "")
+    entry = dc.catalog.Entry("broken", "a perturbed tree", lambda n, dtype=None: wrong, {"n": 4}, ({"n": 4},))
     monkeypatch.setattr(_tour.catalog, "ENTRIES", {"broken": entry})
     assert main(["tour", "--out", str(tmp_path)]) == 1
     assert "FAILED" in capsys.readouterr().out
@@ -78,14 +78,25 @@ def test_list_names_every_construction(capsys):
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in dc.catalog.names())
+    assert "n=16, depth=3" in shown
+    assert "synapses: 6 n - 6 for n = 2^k" in shown
 
 
 @pytest.mark.parametrize(
-    "arguments", [["parity"], ["parity", "--size", "5"], ["fft", "--size", "8", "--dtype", "complex128"]]
+    "arguments,shown",
+    [
+        (["parity"], "parity(16)"),
+        (["parity", "--size", "5"], "parity(n=5, activation='relu'"),
+        (["parity", "--set", "n=6", "--set", "arity=3", "--set", "encoding=signs"], "encoding='signs', arity=3"),
+        (["parity_bounded_depth", "--size", "5", "--set", "depth=4"], "parity_bounded_depth(n=5, depth=4"),
+        (["fft", "--size", "8", "--dtype", "complex128"], "dft(8)"),
+    ],
 )
-def test_certify_proves(arguments, capsys):
+def test_certify_proves(arguments, shown, capsys):
     assert main(["certify", *arguments]) == 0
-    assert "proved" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "proved" in printed
+    assert shown in printed
 
 
 def test_certify_with_sampling_says_tested(capsys):
@@ -97,6 +108,11 @@ def test_certify_with_sampling_says_tested(capsys):
     "arguments,message",
     [
         (["certify", "nothing"], "no construction 'nothing'"),
+        (["certify", "partiy"], "Did you mean 'parity'?"),
+        (["certify", "parity", "--set", "8"], "certify: --set takes NAME=VALUE, such as n=8; got '8'"),
+        (["certify", "parity", "--set", "arty=3"], "parity: no argument 'arty'; it takes n, activation"),
+        (["certify", "parity", "--set", "encoding=sign"], "Did you mean 'signs'?"),
+        (["certify", "parity", "--size", "six"], "parity: n must be an integer; got 'six'"),
         (["certify", "fft", "--size", "12"], "power of two"),
         (["certify", "parity", "--method", "magic"], "method must be one of"),
         (["certify", "parity", "--dtype", "int32"], "dtype must be a real floating type"),
@@ -106,3 +122,21 @@ def test_certify_with_sampling_says_tested(capsys):
 def test_bad_usage_is_explained(arguments, message, capsys):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["parity-basin", "parity_basin"])
+def test_experiments_go_by_either_spelling(name):
+    assert _cli._parser().parse_args(["reproduce", name]).name == "parity-basin"
+
+
+def test_constructions_go_by_either_spelling(capsys):
+    assert main(["certify", "parity-step", "--size", "3"]) == 0
+    assert "parity(3)" in capsys.readouterr().out
+
+
+def test_an_unknown_experiment_is_refused_with_the_nearest(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["reproduce", "parity_basn"])
+    shown = capsys.readouterr().err
+    assert "no experiment 'parity_basn'; known are" in shown
+    assert "Did you mean 'parity-basin'?" in shown

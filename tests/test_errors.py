@@ -149,7 +149,7 @@ KINDS = [
     ("claim: target 'numpy' must be written in JAX on the last axis; it raised",
      lambda: dc.claim(network((1, 1)), dataclasses.replace(claim_of(), target=dc.Target("numpy", np.asarray)))),
     *((f"{name}: expected a Network or Construction; got int", function) for name, function in (
-        ("cost", lambda: dc.cost(3)),
+        ("cost", lambda: dc.cost(3)),  # pyright: ignore[reportCallIssue]
         ("densify", lambda: dc.densify(3)),
         ("sparsity_pattern", lambda: dc.sparsity_pattern(3)),
         ("astype", lambda: dc.astype(3, "float32")),
@@ -239,6 +239,7 @@ SHAPES = [
     (r"Bits\(n=2\): expected vectors of 2 numbers; got shape \(3,\)", lambda: domains.Bits(2).contains(np.ones(3))),
     ("Product: expected a non-empty tuple of domains", lambda: domains.Product(())),
     (r"Bits\(33\) is too large to enumerate", lambda: domains.Bits(33).enumerate(jnp.arange(2))),
+    ("population: matrix must be an array; got nested lists of unequal", lambda: losses.population([[1.0], [1, 2]])),
     ("population: matrix must be finite of shape", lambda: losses.population(np.ones(3))),
     (r"population: covariance must have shape \(2, 2\)", lambda: losses.population(np.eye(2), covariance=np.eye(3))),
     ("positive definite; got one that isn't Hermitian",
@@ -289,8 +290,41 @@ VALUES = [
     (r"parity\(2\): inputs must be finite", lambda: dc.parity(2)([0.0, math.inf])),
 ]
 
+# What no memory holds is refused before it is made, and at sizes that no float holds.
+HUGE = [
+    (r"parity: the weights of n=1099511627776 would take .* TiB, but this machine has .* of memory",
+     lambda: dc.parity(2**40)),
+    ("parity: the weights of n=about 2.1328 would take more than 2.13.. bytes", lambda: dc.parity(10**400)),
+    ("parity: the weights of n=1099511627776 would take", lambda: dc.parity(2**40, tied=True)),
+    ("parity: the weights of n=16777216 would take 1 PiB", lambda: dc.parity(2**24, arity=2**24, dtype="float32")),
+    ("parity_shallow: the weights of n=16777216 would take 1 PiB",
+     lambda: dc.parity_shallow(2**24, activation="step", dtype="float32")),
+    ("parity_shallow: kind='dnf' has .*; got 1099511627776", lambda: dc.parity_shallow(2**40, kind="dnf")),
+    (r"parity_bounded_depth: n=1099511627776 in depth 2 needs more than 34359738368 \* 2\^32 gates",
+     lambda: dc.parity_bounded_depth(2**40, 2)),
+    ("parity_bounded_depth: n=about 2.1328 in depth 3 needs more than", lambda: dc.parity_bounded_depth(10**400, 3)),
+    ("fft: the weights of n=1099511627776 would take 640 TiB", lambda: dc.fft(2**40, dtype="complex64")),
+    ("fft: n must be a power of two for now; got n=about 2.1328", lambda: dc.fft(10**400)),
+    ("product_tree: the gates of n=1099511627776 would take .* TiB", lambda: dc.product_tree(2**40)),
+    (r"flat_product: n must be at most 30, as it has 2\^n units; got 1099511627776", lambda: dc.flat_product(2**40)),
+    ("bit_product: the weights of k=1099511627776 would take .* TiB", lambda: dc.bit_product(2**40)),
+    ("bits_to_signs: the weights of n=1099511627776 would take .* TiB", lambda: dc.bits_to_signs(2**40)),
+    ("polynomial: the products of a term of degree 1099511627776 would take",
+     lambda: dc.polynomial({(2**40,): 1.0})),
+    ("fractal: the weights of level 1099511627776 would take", lambda: dc.fractal(dc.systems.cantor(), 2**40)),
+    ("as_matrix: a dense 16777216 x 16777216 matrix would take 1 PiB",
+     lambda: linear.as_matrix(linear.Identity(2**24))),
+]  # fmt: skip
+
+NEAREST = [
+    ("fft: norm must be one of .*; got 'orto'. Did you mean 'ortho'", lambda: dc.fft(4, norm="orto")),
+    ("parity: activation must be one of .*; got 'ReLU'. Did you mean 'relu'", lambda: dc.parity(4, activation="ReLU")),
+    ("catalog: no construction 'paritystep'; known are .*. Did you mean 'parity_step'",
+     lambda: dc.catalog.get("paritystep")),
+]  # fmt: skip
+
 REFUSALS = [
-    *((ValueError, *case) for case in (*SIZES, *NAMES, *NUMBERS, *SHAPES, *FITS, *VALUES)),
+    *((ValueError, *case) for case in (*SIZES, *HUGE, *NEAREST, *NAMES, *NUMBERS, *SHAPES, *FITS, *VALUES)),
     *((TypeError, *case) for case in KINDS),
 ]
 
@@ -323,7 +357,9 @@ def test_a_bare_network_lets_nan_through():
 
 
 def test_an_unknown_name_of_the_package_is_refused():
-    with pytest.raises(AttributeError, match="module 'deepconstruct' has no attribute 'partiy'"):
+    with pytest.raises(
+        AttributeError, match=r"module 'deepconstruct' has no attribute 'partiy'\. Did you mean 'parity'"
+    ):
         dc.partiy  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 

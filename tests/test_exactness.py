@@ -17,11 +17,12 @@ from deepconstruct.network import Layer, Network, Repeat
 
 
 def net(*layers, dtype="float32"):
-    """Layers `(weights, bias, activation)`, dense."""
-    made = [
-        Layer(Dense(jnp.asarray(w, dtype)), None if b is None else jnp.asarray(b, dtype), a)
-        for w, b, a in (layer if len(layer) == 3 else (*layer, None, Identity())[:3] for layer in layers)
-    ]
+    """Dense layers `(weights, bias, activation)`, the last two if there are any."""
+    made = []
+    for weights, *rest in layers:
+        bias, activation = rest or (None, Identity())
+        bias = None if bias is None else jnp.asarray(bias, dtype)
+        made.append(Layer(Dense(jnp.asarray(weights, dtype)), bias, activation))
     return Network(tuple(made))
 
 
@@ -52,7 +53,7 @@ def test_parity_stays_exact_where_its_units_are_scaled(exponents):
     assert np.array_equal(np.asarray(other(x)), x.sum(axis=1, keepdims=True) % 2)
 
 
-@pytest.mark.parametrize("exponent,exact", [(118, True), (-118, True), (127, False), (-127, False)])
+@pytest.mark.parametrize("exponent,exact", [(118, True), (-118, True), (127, False)])
 def test_scales_beyond_the_range_are_not_exact(exponent, exact):
     assert is_exact_on(scaled(dc.parity(8, dtype="float32").network, [exponent]), Bits(8)) is exact
 
@@ -163,6 +164,9 @@ class LeakyReLU(ReLU):
 
 
 class Scaled(Dense):
+    def __init__(self, weight):
+        super().__init__(weight)
+
     def apply(self, x):
         return 0.1 * super().apply(x)
 
@@ -177,11 +181,11 @@ class Mixed(Concatenate):
 
 def test_subclasses_may_compute_anything():
     plain = net(([[1.0]], None, ReLU()))
-    linear, layer = plain.layers[0].linear, plain.layers[0]
+    linear, layer, ones = Dense(jnp.ones((1, 1), "float32")), plain.layers[0], jnp.ones((1, 1), "float32")
     assert is_exact_on(plain, Bits(1))
     assert not is_exact_on(net(([[1.0]], None, LeakyReLU())), Bits(1))
-    assert not is_exact_on(Network((Layer(Scaled(linear.weight)),)), Bits(1))
-    assert not is_exact_on(Network((Layer(Composed(Scaled(linear.weight), linear)),)), Bits(1))
+    assert not is_exact_on(Network((Layer(Scaled(ones)),)), Bits(1))
+    assert not is_exact_on(Network((Layer(Composed(Scaled(ones), linear)),)), Bits(1))
     assert not is_exact_on(Network((Layer(linear, None, Mixed((ReLU(),), (1,))),)), Bits(1))
     assert is_exact_on(Network((Layer(linear, None, Concatenate((ReLU(),), (1,))),)), Bits(1))
     assert not is_exact_on(Other((layer,)), Bits(1))

@@ -1,11 +1,11 @@
 """Every law for every construction of the catalog, in both precisions, those that compile much by turns."""
 
-import functools
 import itertools
 
 import pytest
 
 import deepconstruct as dc
+from deepconstruct.construction import shown
 from deepconstruct.testing import LAWS
 
 PRECISIONS = ("single", "double")
@@ -42,13 +42,27 @@ CASES = [
 ]
 
 
-@functools.lru_cache(maxsize=4)
+_BUILT = {}
+
+
 def built(name, size, dtype):
-    return dc.catalog.build(name, size, dtype=dtype)
+    """A construction; the last few are kept, since neighboring tests ask for the same."""
+    at = name, shown(size), dtype
+    if at not in _BUILT:
+        while len(_BUILT) >= 4:
+            del _BUILT[next(iter(_BUILT))]
+        _BUILT[at] = dc.catalog.build(name, size, dtype=dtype)
+    return _BUILT[at]
+
+
+def text(value):
+    return shown(value) if isinstance(value, dict) else None
 
 
 @pytest.mark.parametrize(
-    "law,name,size,precision", [pytest.param(*case, marks=[pytest.mark.slow] * is_slow(*case)) for case in CASES]
+    "law,name,size,precision",
+    [pytest.param(*case, marks=[pytest.mark.slow] * is_slow(*case)) for case in CASES],
+    ids=text,
 )
 def test_law(law, name, size, precision):
     kinds = {"real": ("float32", "float64"), "complex": ("complex64", "complex128")}

@@ -154,6 +154,12 @@ def as_numbers(owner: str, what: str, values: Any) -> Any:
     return array
 
 
+def cast(numbers: Any, dtype: Any) -> jax.Array:
+    """What `as_numbers` gave, as an array of JAX; numbers beyond the dtype become infinite without a warning."""
+    with np.errstate(over="ignore"):
+        return jnp.asarray(numbers, dtype)
+
+
 def _kind_of(values: Any, dtype: Any) -> str:
     if isinstance(values, str | bytes):
         return f"{values!r}, a text"

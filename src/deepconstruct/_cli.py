@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_list)
 
     check = commands.add_parser("certify", help="build one construction and certify it")
-    check.add_argument("name", help="a name from 'deepconstruct list'")
+    check.add_argument("name", type=lambda name: name.replace("-", "_"), help="a name from 'deepconstruct list'")
     check.add_argument("--size", help="its leading argument, such as n (default: the catalog's)")
     check.add_argument(
         "--set",
@@ -97,7 +97,7 @@ def _list(options: argparse.Namespace) -> int:
 def _certify(options: argparse.Namespace) -> int:
     if options.dtype in ("float64", "complex128"):
         jax.config.update("jax_enable_x64", True)
-    construction = catalog.build(options.name.replace("-", "_"), _size(options), dtype=options.dtype)
+    construction = catalog.build(options.name, _size(options), dtype=options.dtype)
     certificate = certify(construction, method=options.method)
     print(construction)
     print(cost(construction))

@@ -107,7 +107,7 @@ def _tried(construction: Construction, difference: np.ndarray, reason: str) -> C
     x = np.zeros((len(columns), size))
     x[np.arange(len(columns)), columns] = 1
     comparison.add(x)
-    if comparison.counterexample is None:
+    if not comparison.broken:
         return undecided(construction, METHOD.name, reason, inputs=len(x))
     return conclude(construction, METHOD.name, "refuted", comparison, len(x), Tried())
 

@@ -15,6 +15,8 @@ from .certificate import Certificate, Evidence, certificate, undecided
 
 _BLOCK = 2**17
 _CELLS = 2**23
+# So many inputs that break a claim in a block are also run alone: other shapes may sum in another order.
+_WITNESSES = 8
 _PURE = (GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh)
 # More than the roundings of moduli, norms and their quotients, in double precision.
 _SLACK = 2.0**-40
@@ -46,37 +48,42 @@ _run = jax.jit(_forward)
 
 
 class Comparison:
-    """What came out so far: `found`, whether all inputs hold, and one at which the claim fails.
+    """What came out so far: `found`, and which inputs break the claim.
 
     Where the difference to the claim is within the rounding of this comparison, nothing is decided.
     """
 
     def __init__(self, construction: Construction):
-        self.claim = construction.claim
-        self.run = runner(construction.network)
+        self.construction, self.claim = construction, construction.claim
         self.holds = True
-        self.counterexample: tuple[float | complex, ...] | None = None
-        self._absolute = np.zeros(self.claim.codomain.size)
-        self._relative = self._worst = 0.0
+        self.broken: list[np.ndarray] = []
+        self._run = runner(construction.network)
+        self._absolute, self._relative = np.zeros(self.claim.codomain.size), 0.0
 
     def add(self, x: np.ndarray) -> None:
         """Run a block of inputs `(block, size)`, which must be floats of the network's dtype."""
-        got, wanted = self.run(x), self.claim.target.wide(x)
-        with np.errstate(all="ignore"):
-            low, high = _distances(got, wanted)
-            broken, held, parts = _compared(self.claim, low, high, wanted)
-        broken |= ~self.claim.codomain.contains(wanted, room=_ROOM)
-        held &= self.claim.codomain.contains(wanted)
+        broken, held, (absolute, relative) = self._judged(x, self._run(x))
         self.holds = self.holds and bool(held.all())
-        absolute, relative = (np.where(np.isnan(part), np.inf, part).max(axis=0, initial=0.0) for part in parts)
-        self._absolute = np.maximum(self._absolute, absolute)
-        self._relative = max(self._relative, float(relative))
-        if broken.any():
-            size = high.max(axis=1)
-            sizes = np.where(broken, np.where(np.isnan(size), np.inf, size), -1.0)
-            worst = int(np.argmax(sizes))
-            if self.counterexample is None or sizes[worst] > self._worst:
-                self._worst, self.counterexample = float(sizes[worst]), tuple(x[worst].tolist())
+        self._absolute = np.maximum(self._absolute, _largest(absolute))
+        self._relative = max(self._relative, float(_largest(relative)))
+        if broken.any() and len(self.broken) < _WITNESSES:
+            sizes = np.where(broken, np.where(np.isnan(relative), np.inf, relative) + absolute.max(axis=1), -1.0)
+            worst = np.argsort(-np.where(np.isnan(sizes), np.inf, sizes), kind="stable")[:_WITNESSES]
+            self.broken += [x[index] for index in worst if broken[index]]
+
+    def _judged(self, x: np.ndarray, got: np.ndarray) -> tuple[Any, Any, tuple]:
+        wanted = self.claim.target.wide(x)
+        with np.errstate(all="ignore"):
+            broken, held, parts = _compared(self.claim, *_distances(got, wanted), wanted)
+        broken = broken | ~self.claim.codomain.contains(wanted, room=_ROOM)
+        return broken, held & self.claim.codomain.contains(wanted), parts
+
+    def counterexample(self) -> tuple[float | complex, ...] | None:
+        """An input that breaks the claim: one that does so when it is run alone, too, if there is any such."""
+        for x in self.broken:
+            if self._judged(x[None], np.asarray(self.construction(x))[None])[0].any():
+                return tuple(x.tolist())
+        return tuple(self.broken[0].tolist()) if self.broken else None
 
     @property
     def found(self) -> Bound | None:
@@ -87,23 +94,28 @@ class Comparison:
         return Bound(self._absolute if each else float(self._absolute.max()), self._relative)
 
 
+def _largest(values: np.ndarray) -> np.ndarray:
+    """The maximum over the inputs, infinite where one is NaN."""
+    return np.where(np.isnan(values), np.inf, values).max(axis=0)
+
+
 def conclude(
     construction: Construction, method: str, verdict: str, comparison: Comparison, inputs: int, evidence: Evidence
 ) -> Certificate:
     """The certificate of what was run: `verdict` if all of it holds."""
-    if comparison.counterexample is None and not (comparison.holds and inputs):
+    if not comparison.broken and not (comparison.holds and inputs):
         near, none = "errors too near to the bound", f"{construction.claim.dtype} holds no input that was drawn"
         return undecided(construction, method, near if inputs else none, inputs=inputs)
     return certificate(
         construction,
         method,
-        verdict if comparison.counterexample is None else "refuted",
+        "refuted" if comparison.broken else verdict,
         ran=True,
         inputs=inputs,
         found=comparison.found,
         evidence=evidence,
         trusts=("the target's values in extended precision", "results of the backend that ran"),
-        counterexample=comparison.counterexample,
+        counterexample=comparison.counterexample(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Files: a zip of versioned JSON and `.npy` members, read without pickle and without a skeleton.
+"""Files: versioned JSON and `.npy` members in a zip, read without pickle or skeleton.
 
 `tree.json` holds `{"format": "deepconstruct", "version": 2, "tree": ...}`, beside which `"parts"` are
 the trees of the constructions that origins tell of, each before those that refer to it by its number

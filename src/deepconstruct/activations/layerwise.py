@@ -54,7 +54,7 @@ class Concatenate(AbstractActivation):
                 f"got {len(self.activations)} and {len(self.widths)}"
             )
         check_all("Concatenate", "activations", self.activations, AbstractActivation)
-        check_shape("Concatenate", "widths", self.widths, len(self.activations))
+        check_shape("Concatenate", "width", self.widths, len(self.activations))
 
     def __call__(self, z, *, axis=-1):
         if z.shape[axis] != sum(self.widths):

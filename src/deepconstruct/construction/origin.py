@@ -221,7 +221,7 @@ def _is_pair(part: Any) -> bool:
 def _described(value: Any) -> str:
     name = getattr(value, "__qualname__", None)
     if name is not None:
-        return f"{type(value).__name__} {name}"
+        return f"{'class' if isinstance(value, type) else 'function'} {name}"
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value)).strip("<>")
 
 

@@ -84,7 +84,7 @@ class AbstractDomain(abc.ABC):
         """Draw vectors that claims are likely to fail at, beside uniform ones; in NumPy, so not inside jit.
 
         Among them are corners and faces, the floats next to them, zeros, subnormal numbers and all
-        magnitudes; on a `Space` those up to the square root of what the dtype holds. They lie in the
+        magnitudes; on a `Space` those up to the fourth root of what the dtype holds. They lie in the
         domain exactly, whatever the dtype.
 
         Example:

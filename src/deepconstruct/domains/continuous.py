@@ -108,7 +108,7 @@ class Space(AbstractDomain):
         real = np.dtype(jnp.finfo(dtype).dtype)
         found = box_rows(words[:, 1:], np.ones((), real) * -1, np.ones((), real), real)
         # Half of the rows as they are, half with everything larger or smaller.
-        most = int(np.frexp(float(jnp.finfo(real).max))[1]) // 2
+        most = int(np.frexp(float(jnp.finfo(real).max))[1]) // 4
         scale, which = words[:, :1] % np.uint64(4), (words[:, :1] // np.uint64(4)) % np.uint64(2 * most)
         exponent = np.where(scale < 2, 0, which.astype(np.int64) - most)
         found = (found.astype(np.float64) * 2.0**exponent).astype(real)

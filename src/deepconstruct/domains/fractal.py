@@ -133,7 +133,11 @@ class Fractal(AbstractDomain):
             ends = self._fixed_points(dtype, finest)
             w = np.where(stays[:, None], ends[generator.integers(0, len(ends), count)], w)
         moved = moved_in(self.system.maps, w, np.minimum(stops - 1, finest), self.inner, generator)
-        return np.nan_to_num(moved.astype(float), nan=2.0).astype(dtype)
+        # A quarter come from the whole cube, for its own faces and corners.
+        words = generator.integers(0, 2**63, (count, 1 + self.size), np.uint64)
+        anywhere = box_rows(words, -np.ones(()), np.ones(()), np.dtype(float))
+        moved = np.where(generator.random((count, 1)) < 0.25, anywhere, moved.astype(float))
+        return np.nan_to_num(moved, nan=2.0).astype(dtype)
 
     def draw(
         self, key: PRNGKeyArray, stops: Int[Array, " num"], *, measure: str = "uniform", dtype: Any

@@ -46,9 +46,9 @@ class Butterfly(AbstractLinear):
 
     def __check_init__(self):
         check_shape("Butterfly", "shape", self.shape, 4)
-        check_leaf("Butterfly", "twiddles", self.twiddles, self.shape)
         if self.shape[1] != self.shape[2]:
             raise ValueError(f"Butterfly: blocks must be square; got shape {self.shape}")
+        check_leaf("Butterfly", "twiddles", self.twiddles, self.shape)
         if self.permutation is not None:
             order = check_static("Butterfly", "permutation", self.permutation, np.int32, 1)
             check_permutation("Butterfly", order, self.in_size)

@@ -3,11 +3,10 @@
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import as_numbers, check_leaf, check_shape, known
+from .._checks import as_numbers, cast, check_leaf, check_shape, known
 from .operator import AbstractLinear, apply_matrix, as_weights, floating
 
 
@@ -66,4 +65,4 @@ def as_linear(owner: str, value: Any, dtype: Any = None) -> AbstractLinear:
     numbers = as_numbers(owner, "a matrix", value)
     if numbers.ndim != 2 or 0 in numbers.shape:
         raise ValueError(f"{expected}; got shape {numbers.shape}")
-    return Dense(jnp.asarray(numbers, floating(numbers) if dtype is None else dtype))
+    return Dense(cast(numbers, floating(numbers) if dtype is None else dtype))

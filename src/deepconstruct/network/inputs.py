@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._checks import as_numbers, check_available, check_axis
+from .._checks import as_numbers, cast, check_available, check_axis
 
 
 def dtype_of(tree: Any) -> np.dtype:
@@ -29,7 +29,7 @@ def prepared(owner: str, size: int, dtype: np.dtype, x: Any, axis: Any) -> tuple
             f"{owner}: complex input to a network of {dtype.name} weights; pass the real part, "
             "or stack real and imaginary parts for a network made by dc.realify"
         )
-    return jnp.asarray(x, dtype), axis % x.ndim
+    return cast(x, dtype), axis % x.ndim
 
 
 def is_template(module: Any, x: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from .._checks import as_numbers, check_size
+from .._checks import as_numbers, cast, check_size
 from .layer import Layer
 from .network import Network
 from .queries import layer_sequence, network_of
@@ -139,7 +139,7 @@ def _replaced(
     if jnp.iscomplexobj(new) and not jnp.iscomplexobj(h):
         raise TypeError(f"run_with: a complex value for {where} of a real network")
     try:
-        new = jnp.broadcast_to(jnp.asarray(new, h.dtype), old.shape)
+        new = jnp.broadcast_to(cast(new, h.dtype), old.shape)
     except ValueError:
         raise ValueError(
             f"run_with: the value of {where} must be a number or broadcast to {old.shape}; got shape {jnp.shape(new)}"

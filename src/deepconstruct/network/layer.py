@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._bias import AbstractBias, bias_shapes, bias_vector, check_bias
-from .._checks import as_numbers, check_flag, check_shape, check_size
+from .._checks import as_numbers, cast, check_flag, check_shape, check_size
 from ..activations import AbstractActivation, Identity, Softmax, as_activation
 from ..linear import AbstractLinear, Dense, as_linear, as_matrix
 from ..linear.operator import floating
@@ -171,4 +171,4 @@ def _as_bias(bias: Any, linear: AbstractLinear) -> Any:
         return numbers
     weights, own = dtype_of(linear), floating(numbers)
     drops = jnp.issubdtype(own, jnp.complexfloating) and not jnp.issubdtype(weights, jnp.complexfloating)
-    return jnp.asarray(numbers, own if drops or not jax.tree.leaves(linear) else weights)
+    return cast(numbers, own if drops or not jax.tree.leaves(linear) else weights)

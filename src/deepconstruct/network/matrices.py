@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._checks import as_numbers, check_dtype
+from .._checks import as_numbers, cast, check_dtype
 from ..activations import AbstractActivation, Identity, as_activation
 from ..linear import AbstractLinear, as_linear
 from .inputs import dtype_of
@@ -98,7 +98,7 @@ def _as_vector(index: int, linear: AbstractLinear, value: Any, dtype: np.dtype) 
     if value.shape != (linear.out_size,):
         hint = _TRANSPOSED if value.shape == (linear.in_size,) else ""
         raise ValueError(f"{_OWNER}: biases[{index}] must have shape ({linear.out_size},); got {value.shape}{hint}")
-    return jnp.asarray(value, dtype)
+    return cast(value, dtype)
 
 
 def _check_sizes(maps: list[AbstractLinear]) -> None:

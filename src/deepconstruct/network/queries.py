@@ -26,7 +26,7 @@ def own(tree: Tree) -> Tree:
 
 def _copied(leaf: Array) -> Array:
     # A copy by the device's transfer compiles nothing.
-    return jax.device_put(leaf, leaf.sharding, may_alias=False) if is_concrete(leaf) else jnp.copy(leaf)
+    return jax.device_put(leaf, may_alias=False) if is_concrete(leaf) else jnp.copy(leaf)
 
 
 def layer_outputs(network: Network, x: Any) -> list[Inexact[Array, "*batch width"]]:

@@ -68,9 +68,9 @@ def boolean_classifier(
     terms = terms_of(owner, logits, basis)
     resolved = check_dtype(owner, dtype)
     wanted = None if tolerance is None else check_scalar(owner, "tolerance", tolerance, strict=True)
+    check_range(owner, terms, logits, resolved)
     # A softmax halves errors; the other half of the tolerance is for rounding.
     unit = resolve_conjunction(owner, activation, wanted, terms.mass)
-    check_range(owner, terms, logits, resolved)
     net = network(terms, unit, resolved)
     found, moved = errors(terms, unit, net, logits)
     classes = logits.shape[1]

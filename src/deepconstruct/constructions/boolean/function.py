@@ -75,9 +75,9 @@ def boolean_function(
     if tolerance is not None:
         tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
     resolved = check_dtype(owner, dtype)
+    check_range(owner, terms, values, resolved)
     size = float(np.abs(values).max()) or 1.0
     unit = resolve_conjunction(owner, activation, 1e-6 * size if tolerance is None else tolerance / 2, terms.mass)
-    check_range(owner, terms, values, resolved)
     net = network(terms, unit, resolved)
     error, robustness = errors(terms, unit, net, values)
     wanted = None if tolerance is None else tolerance / 2

@@ -24,6 +24,9 @@ _ENUMERATED = 10
 
 _UP = 1 + 2.0**-20
 
+# Bounds are computed in double precision, too.
+_LARGEST = 1e300
+
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
@@ -45,20 +48,26 @@ class Terms:
     @property
     def mass(self) -> float:
         """The largest sum of moduli of the weights of an output."""
-        return float(np.abs(self.weights).sum(axis=1).max(initial=0.0))
+        with np.errstate(over="ignore"):
+            return float(np.abs(self.weights).sum(axis=1).max(initial=0.0))
 
     @property
     def one_at_a_time(self) -> bool:
-        """Whether on bits one unit at most is active (and beside them few)."""
+        """Whether on bits one unit at most is active (and beside them `n + 1`)."""
         return bool(np.any(self.signs < 0)) or not len(self.signs)
+
+    def fits(self, dtype: Any, *, moved: bool = False) -> bool:
+        """Whether partial sums stay within the range of a dtype in any order, on bits or beside them."""
+        largest = min(float(jnp.finfo(dtype).max), _LARGEST)
+        return self.largest_sum * ((self.signs.shape[1] + 2) if moved else 1) <= largest
 
     @property
     def largest_sum(self) -> float:
-        """What partial sums of an output reach on bits, in any order, and beside them half as much again."""
+        """What partial sums of an output reach on bits, in any order."""
         if self.one_at_a_time:
-            return (self.signs.shape[1] + 1) * float(np.abs(self.weights).max(initial=0.0))
+            return float(np.abs(self.weights).max(initial=0.0))
         with np.errstate(over="ignore"):
-            return 2 * float((np.abs(self.weights).sum(axis=1) + np.abs(self.constant)).max())
+            return 1.25 * (self.mass + float(np.abs(self.constant).max()))  # rounding included
 
 
 def terms_of(owner: str, table: np.ndarray, basis: str) -> Terms:
@@ -107,15 +116,15 @@ def _butterflies(table: np.ndarray, combine: np.ufunc) -> np.ndarray:
 
 def check_range(owner: str, terms: Terms, table: np.ndarray, dtype: np.dtype) -> None:
     """Refuse tables whose sums leave the range of the dtype, or whose ANDs it can't count."""
-    n, largest = terms.signs.shape[1], float(jnp.finfo(dtype).max)
+    n = terms.signs.shape[1]
     if not holds_grid(dtype, 0.5, n + 1.0):
         raise ValueError(f"{owner}: {dtype.name} can't count {n} bits; use dtype='float32'")
-    if terms.largest_sum < largest:
+    if terms.fits(dtype):
         return
     ways = ["scale the table down"]
-    if not terms.one_at_a_time and minterm_terms(table).largest_sum < largest:
+    if not terms.one_at_a_time and minterm_terms(table).fits(dtype):
         ways.append("use basis='minterm'")
-    if dtype != np.float64 and terms.largest_sum < float(np.finfo(np.float64).max):
+    if dtype != np.float64 and terms.fits("float64"):
         ways.append("use dtype='float64'")
     raise ValueError(
         f"{owner}: sums of up to {terms.largest_sum:.3g} leave the range of {dtype.name}; {', or '.join(ways)}"
@@ -147,7 +156,7 @@ def errors(terms: Terms, unit: Conjunction, net: Network, table: np.ndarray) -> 
     error = error_bound(terms, unit, net.dtype, exact=exact)
     summing, counting = growth(len(terms.signs) + 2, u), growth(n + 3, u)
     lost = rounds.flushed(len(terms.signs)) + rounds.tiny * (n + 4) * terms.mass
-    if not math.isfinite(summing + counting):
+    if not math.isfinite(summing + counting) or not terms.fits(net.dtype, moved=True):
         return error, Robustness()
     if isinstance(unit.activation, ReLU):
         gain = float((sizes @ fan).max()) if np.all(terms.signs >= 0) else _neighbors(table, n)

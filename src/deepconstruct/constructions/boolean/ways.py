@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ...activations import ReLU, Sigmoid
@@ -34,8 +33,7 @@ def table_ways(
 
     def reached(basis: str, unit: Conjunction, dtype: Any) -> float:
         terms = terms_of("table", table, basis)
-        in_range = terms.largest_sum < float(jnp.finfo(dtype).max)
-        error = error_bound(terms, unit, dtype) if in_range else math.inf
+        error = error_bound(terms, unit, dtype) if terms.fits(dtype) else math.inf
         return final(error, dtype) if math.isfinite(error) else math.inf
 
     ways: list[Way] = []

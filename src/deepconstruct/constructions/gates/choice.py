@@ -62,7 +62,13 @@ def choose(
     best = min(gates, key=lambda gate: _objective(gate, share), default=None)
     if best is not None and best.cancels and center is None:
         best = min([best, *(fitted(near) for near in _nearby(best))], key=lambda gate: _objective(gate, share))
-    return best if best is not None and math.isfinite(_objective(best, share)) else None
+    return best if best is not None and math.isfinite(_objective(best, share)) and _is_useful(best) else None
+
+
+def _is_useful(gate: "Gate | Richardson") -> bool:
+    """An estimate above 1 says nothing: the number 0 is as good a product."""
+    proved = gate.taylor.proved if isinstance(gate, Gate) else gate.gate.taylor.proved
+    return proved or gate.error().total < 1
 
 
 # How much of the order n + 4, at a corner, the order n + 2 is to take away.
@@ -170,8 +176,8 @@ def why_none(activation: AbstractActivation, patterns: Patterns, dtype: str) -> 
     series = [expand(activation, center, order=n + 1) for center in tried]
     if not any(one.radius for one in series):
         return (
-            f"at no bias tried, such as {tried[0]:.3g}, is it its Taylor series: it jumps or has a kink there, or "
-            "derivatives that JAX doesn't know"
+            f"its Taylor series about the biases that were tried, such as {tried[0]:.3g}, differ from it: it jumps or has "
+            "kinks, or derivatives that JAX doesn't know"
         )
     if not any(abs(one.coefficients[n]) > one.slack[n] for one in series):
         return f"the derivative of order {n} is 0"
@@ -245,7 +251,7 @@ def choose_richardson(activation: AbstractActivation, dtype: str, *, least: bool
         for mixed in _opposing(gate, 2.0 ** (-quarters / 4), dtype)
     ]
     best = min(found, key=size, default=None)
-    return best if best is not None and math.isfinite(size(best)) else None
+    return best if best is not None and math.isfinite(size(best)) and _is_useful(best) else None
 
 
 def _opposing(gate: Gate, scale: float, dtype: str) -> Iterator[Richardson]:

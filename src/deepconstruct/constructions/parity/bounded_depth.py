@@ -98,7 +98,7 @@ def _check_fan_in(n: int, depth: int, dtype: np.dtype) -> None:
 def _fan_in(n: int, depth: int) -> int:
     """At most: a block's wires, of `2^(size - 1)` gates each behind the first level."""
     size = _block_size(n, depth - 1)
-    return size * 2 ** (size - 1)
+    return size * 2 ** (size - 1) if depth > 2 else size
 
 
 def _block_size(n: int, levels: int) -> int:

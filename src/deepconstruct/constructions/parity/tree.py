@@ -93,7 +93,7 @@ def parity(
     if tied and any(len(level) > 1 for level in levels):
         raise ValueError(f"parity: tied=True needs levels of equal gates; n={n} with arity={arity} has uneven ones")
     plan = Plan(act, readout, fused, encoding, tied, resolved)
-    _check_sums(n, arity, plan)
+    _check_sums(n, arity, levels, plan)
     claim = _claim(n, levels, plan)
     wiring = Tree(tuple(tuple(level) for level in levels))
     return Construction(Network(tree_layers(n, levels, plan)), claim, Built(plan=wiring))
@@ -133,16 +133,16 @@ def _exactness(n: int, kinds: list[list[Gate]], plan: Plan) -> tuple[float, floa
     return *sigmoid_robustness(kinds, plan.dtype.name, offset=offset), 0.0
 
 
-def _check_sums(n: int, arity: int, plan: Plan) -> None:
+def _check_sums(n: int, arity: int, levels: list[Level], plan: Plan) -> None:
     """Refuse ReLU and step trees whose sums, in any order, the dtype doesn't hold."""
-    if isinstance(plan.activation, Sigmoid) or _holds_sums(n, arity, plan):
+    if isinstance(plan.activation, Sigmoid) or _holds_sums(levels, plan):
         return
     ways = []
-    if not isinstance(plan.activation, Step) and _holds_sums(n, arity, dataclasses.replace(plan, activation=Step())):
+    if not isinstance(plan.activation, Step) and _holds_sums(levels, dataclasses.replace(plan, activation=Step())):
         ways.append("activation='step'")
-    wider = [name for name in ("float32", "float64") if _holds_sums(n, arity, _with_dtype(plan, name))]
+    wider = [name for name in ("float32", "float64") if _holds_sums(levels, _with_dtype(plan, name))]
     ways += [f"dtype='{name}'" for name in wider[:1]]
-    smaller = [k for k in range(2, min(arity, 64)) if _holds_sums(n, k, plan)]
+    smaller = [k for k in range(2, min(arity, 64)) if _holds_sums(tree_levels(n, k), plan)]
     ways += [f"arity={smaller[-1]}"] if smaller else []
     raise ValueError(
         f"parity: sums of {plan.activation.name()} gates of arity {arity} are too large for {plan.dtype.name}; "
@@ -154,10 +154,10 @@ def _with_dtype(plan: Plan, name: str) -> Plan:
     return dataclasses.replace(plan, dtype=np.dtype(name))
 
 
-def _holds_sums(n: int, arity: int, plan: Plan) -> bool:
+def _holds_sums(levels: list[Level], plan: Plan) -> bool:
     signs = plan.encoding == "signs"
     step = 0.5 if signs or isinstance(plan.activation, Step) else 1.0
-    largest = _largest_sum([[plan.gate(k) for k, _ in level] for level in tree_levels(n, arity)], signs=signs)
+    largest = _largest_sum([[plan.gate(k) for k, _ in level] for level in levels], signs=signs)
     return holds_grid(plan.dtype, step, largest)
 
 
@@ -192,7 +192,10 @@ def _refuse(n: int, kinds: list[list[Gate]], plan: Plan) -> None:
     while fails(high):
         low, high = high, 2 * high
         if high > 2**20:
-            raise ValueError(f"parity: no sigmoid works for n={n} in {plan.dtype.name}; use relu or step")
+            levels = [[(gate.arity, 1) for gate in level] for level in kinds]
+            exact = [act for act in (ReLU(), Step()) if _holds_sums(levels, dataclasses.replace(plan, activation=act))]
+            ways = " or ".join([*(act.name() for act in exact), *([] if exact else ["a smaller arity"])])
+            raise ValueError(f"parity: no sigmoid works for n={n} in {plan.dtype.name}; use {ways}")
     while high - low > 1e-3 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if fails(middle) else (low, middle)
