@@ -284,7 +284,16 @@ def with_bias(bias):
     return eqx.tree_at(lambda network: network.layers[0].bias, dc.parity(4, dtype="float32").network, bias)
 
 
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What no file knows of."""
+
+
 REFUSED = {
+    "an unknown plan": (
+        lambda: dataclasses.replace(dc.parity(2), origin=Built("made", plan=Plan())),
+        "Plan is not a class of this library and can't be stored",
+    ),
     "an own class": (lambda: with_activation(OwnActivation()), "OwnActivation is not a class of this library"),
     "a custom activation": (lambda: with_activation(dc.activations.Custom(jnp.tanh)), "Custom is not a class"),
     "a bias of another size": (lambda: with_bias(jnp.ones(3)), r"Layer: bias must have shape \(4,\); got \(3,\)"),
