@@ -17,6 +17,12 @@ from deepconstruct.network import Layer, Network
 from deepconstruct.targets import AbstractTarget
 
 
+def found(certificate):
+    """The error found, which is finite."""
+    assert certificate.found is not None
+    return certificate.found
+
+
 def with_target(construction, function):
     """The same network, claimed to compute something else."""
     return dc.claim(construction.network, dataclasses.replace(construction.claim, target=dc.Target("other", function)))
@@ -52,7 +58,7 @@ def test_the_error_of_a_proof_is_the_largest_found():
     worst = np.abs(np.asarray(construction(x)) - np.asarray(x).sum(axis=-1, keepdims=True) % 2).max()
     certificate = dc.certify(construction)
     assert certificate.verdict == "enumerated"
-    assert certificate.found.absolute == pytest.approx(worst, rel=1e-9)
+    assert found(certificate).absolute == pytest.approx(worst, rel=1e-9)
     assert certificate.claimed == construction.claim.error
 
 
@@ -68,7 +74,7 @@ def test_one_changed_weight_is_refuted_by_an_input_that_it_spoils():
         x = np.array(certificate.counterexample)
         assert set(x) <= {0, 1}
         error = abs(float(bad(x)[0]) - x.sum() % 2)
-        assert error == pytest.approx(certificate.found.absolute)
+        assert error == pytest.approx(found(certificate).absolute)
         assert error > 0
 
 
@@ -111,7 +117,7 @@ def test_points_are_enumerated():
 
 def test_a_wrong_point_is_the_counterexample():
     certificate = dc.certify(identity_on([[1.0], [2.0], [4.0]], lambda x: jnp.where(x == 2, 0, x)))
-    assert (certificate.verdict, certificate.counterexample, certificate.found.absolute) == ("refuted", (2.0,), 2.0)
+    assert (certificate.verdict, certificate.counterexample, found(certificate).absolute) == ("refuted", (2.0,), 2.0)
 
 
 def test_products_are_enumerated_to_the_last_combination():
@@ -128,7 +134,7 @@ def test_products_are_enumerated_to_the_last_combination():
 
 def test_a_claim_that_is_too_tight_is_refuted():
     construction = dc.parity(4, activation="sigmoid", readout="raw", dtype="float64")
-    error = dc.Bound(dc.certify(construction).found.absolute * 0.99)
+    error = dc.Bound(found(dc.certify(construction)).absolute * 0.99)
     tight = dc.claim(construction.network, dataclasses.replace(construction.claim, error=error))
     assert dc.certify(tight).verdict == "refuted"
 
@@ -177,8 +183,8 @@ def test_basis_proof_of_linear_networks(name):
     certificate = dc.certify(construction)
     assert (certificate.verdict, certificate.method, certificate.inputs) == ("proved", "basis", 0)
     assert certificate.backend is None
-    assert certificate.found.absolute == 0
-    assert certificate.found.relative <= certificate.claimed.relative == construction.claim.error.relative
+    assert found(certificate).absolute == 0
+    assert found(certificate).relative <= certificate.claimed.relative == construction.claim.error.relative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,9 +199,6 @@ class Matrix(AbstractTarget):
 
     def _evaluate(self, x):
         return x @ np.array(self.rows).T
-
-    def _evaluate(self, x):
-        return self(x)
 
     @property
     def is_linear(self):
@@ -309,7 +312,7 @@ def test_the_digest_follows_the_weights():
 @pytest.mark.slow
 def test_sixteen_million_inputs_are_run():
     certificate = dc.certify(dc.parity(24, dtype="float32"), method="exhaustive")
-    assert (certificate.verdict, certificate.inputs, certificate.found.absolute) == ("proved", 2**24, 0)
+    assert (certificate.verdict, certificate.inputs, found(certificate).absolute) == ("proved", 2**24, 0)
 
 
 def test_a_composition_is_proved_on_all_inputs():
@@ -343,8 +346,8 @@ def test_a_target_of_another_shape_is_refused_before_it_broadcasts(function):
 def test_sampling_measures_relative_claims_in_their_own_terms():
     certificate = dc.certify(dc.fft(64, dtype="complex64"), method="sampling")
     assert certificate.claimed == dc.fft(64, dtype="complex64").claim.error
-    assert certificate.found.absolute == 0
-    assert 0 < certificate.found.relative < certificate.claimed.relative
+    assert found(certificate).absolute == 0
+    assert 0 < found(certificate).relative < certificate.claimed.relative
 
 
 def test_sampling_of_a_wide_network_runs_in_blocks():

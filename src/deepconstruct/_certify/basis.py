@@ -14,7 +14,7 @@ from ..linear import AbstractLinear, Composed, DirectSum, Stack
 from ..linear.queries import concrete_entries
 from ..network import Network, flat_layers
 from .certificate import Certificate, MatrixBound, Tried, certificate, undecided
-from .comparison import Comparison, block_size, conclude
+from .comparison import Comparison, block_size, conclude, range_exponent, range_text
 from .matrices import EXTENDED, disagrees, least_stretch, matrix_slack, norm
 from .method import Method, Options
 
@@ -95,7 +95,7 @@ def _run(construction: Construction, options: Options) -> Certificate:
         evidence=evidence,
         trusts=(
             "the matrix that the target declares",
-            f"normal inputs, with norms from 2^-{exponent} to 2^{exponent}: others may be flushed or overflow",
+            range_text(network.dtype),
         ),
     )
 
@@ -131,7 +131,7 @@ def _flushed(network: Network) -> tuple[float, int]:
     `2^-exponent` on are so large that what is lost is small beside them.
     """
     info = jnp.finfo(network.dtype)
-    tiny, exponent = float(info.tiny), int(math.log2(float(info.max))) // 2
+    tiny, exponent = float(info.tiny), range_exponent(network.dtype)
     size, lost = 1.0, 0.0
     for layer in flat_layers(network):
         rows, cols, values = (np.asarray(part) for part in layer.linear.entries())

@@ -1,9 +1,11 @@
 """Network and target side by side on blocks of inputs: what enumeration and sampling share."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -30,6 +32,14 @@ def block_size(network: Network) -> int:
     return min(_BLOCK, max(1, _CELLS // width))
 
 
+def range_exponent(dtype: Any) -> int:
+    """Inputs of unbounded domains are looked at up to norms of two to this power, and down to its inverse.
+
+    Beyond, sums may overflow or lose by underflow what relative bounds don't allow for.
+    """
+    return int(math.log2(float(jnp.finfo(dtype).max))) // 2
+
+
 def runner(network: Network) -> Callable[[np.ndarray], np.ndarray]:
     """The compiled network, from and to NumPy.
 
@@ -45,6 +55,12 @@ def _forward(network: Network, x: Array) -> Array:
 
 
 _run = jax.jit(_forward)
+
+
+def range_text(dtype: Any) -> str:
+    """Which inputs of unbounded domains a certificate is about."""
+    exponent = range_exponent(dtype)
+    return f"normal inputs, with norms from 2^-{exponent} to 2^{exponent}: others may be flushed or overflow"
 
 
 class Comparison:
@@ -100,9 +116,15 @@ def _largest(values: np.ndarray) -> np.ndarray:
 
 
 def conclude(
-    construction: Construction, method: str, verdict: str, comparison: Comparison, inputs: int, evidence: Evidence
+    construction: Construction,
+    method: str,
+    verdict: str,
+    comparison: Comparison,
+    inputs: int,
+    evidence: Evidence,
+    *more: str,
 ) -> Certificate:
-    """The certificate of what was run: `verdict` if all of it holds."""
+    """The certificate of what was run: `verdict` if all of it holds; `more` is what else it trusts."""
     if not comparison.broken and not (comparison.holds and inputs):
         near, none = "errors too near to the bound", f"{construction.claim.dtype} holds no input that was drawn"
         return undecided(construction, method, near if inputs else none, inputs=inputs)
@@ -114,7 +136,7 @@ def conclude(
         inputs=inputs,
         found=comparison.found,
         evidence=evidence,
-        trusts=("the target's values in extended precision", "results of the backend that ran"),
+        trusts=("the target's values in extended precision", "results of the backend that ran", *more),
         counterexample=comparison.counterexample(),
     )
 
