@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_certify)
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
-    again.add_argument("name", choices=sorted(EXPERIMENTS), help="which: %(choices)s", metavar="NAME")
+    again.add_argument("name", type=_hyphenated, choices=sorted(EXPERIMENTS), help="which: %(choices)s", metavar="NAME")
     again.add_argument("--full", action="store_true", help="the source's own sizes, for accelerators")
     again.add_argument("--out", type=Path, help="folder for figure, data and report (default: ./NAME)")
     again.add_argument(
@@ -69,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     again.set_defaults(run=_reproduce)
     return parser
+
+
+def _hyphenated(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _tour(options: argparse.Namespace) -> int:
