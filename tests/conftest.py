@@ -1,10 +1,11 @@
-"""One Hypothesis profile for all tests; what they compile is shared among processes, and forgotten in time."""
+"""One Hypothesis profile for all tests; what they compile is kept between runs, and forgotten in time."""
 
-import atexit
+import contextlib
+import hashlib
+import importlib.metadata
 import itertools
 import os
-import shutil
-import tempfile
+import platform
 from pathlib import Path
 
 import hypothesis
@@ -13,10 +14,37 @@ import pytest
 
 jax.config.update("jax_enable_x64", True)
 
+# Compiled functions are kept here, up to so many bytes; about a fifth of that is one run's.
+_KEPT, _MOST_KEPT = Path(__file__).parent.parent / ".jax_cache", 2**28
+
+
+def this_machine() -> str:
+    """A name for what compiled functions depend on: the versions, and what the processor can do."""
+    found = Path("/proc/cpuinfo")
+    lines = found.read_text().splitlines() if found.exists() else []
+    features = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
+    parts = (jax.__version__, importlib.metadata.version("jaxlib"), platform.system(), platform.machine())
+    return hashlib.sha256(repr((parts, features)).encode()).hexdigest()[:16]
+
+
+def forget_the_oldest(folder: Path, most: int) -> None:
+    """Delete the files that were written first until the others have at most `most` bytes."""
+    files = []
+    for path in folder.glob("*/*"):
+        with contextlib.suppress(FileNotFoundError):  # another run may delete it first
+            files.append((path.stat().st_mtime, path.stat().st_size, path))
+    excess = sum(size for _, size, _ in files) - most
+    for _, size, path in sorted(files):
+        if excess <= 0:
+            return
+        path.unlink(missing_ok=True)
+        excess -= size
+
+
 # What one process compiled the others load: workers, which start with this environment, and those that tests start.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    _FOLDER = tempfile.mkdtemp(prefix="compiled-")
-    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+    _FOLDER = str(_KEPT / this_machine())
+    forget_the_oldest(_KEPT, _MOST_KEPT)
     os.environ |= {"JAX_COMPILATION_CACHE_DIR": _FOLDER, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     jax.config.update("jax_compilation_cache_dir", _FOLDER)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

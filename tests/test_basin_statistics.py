@@ -220,6 +220,7 @@ def sampled(random, runs, width, shared, critical=0.42):
     return random.random((len(SCALES), runs)) < 1 / (1 + np.exp((SCALES - critical) / width))[:, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("runs,width", [(3, 0.06), (8, 0.06), (32, 0.03), (32, 0.1)])
 def test_intervals_hold_the_critical_noise_about_as_often_as_they_say(runs, width, shared):

@@ -41,7 +41,8 @@ def bits_of(index, n):
 def test_exhaustive_proof_of_parity(n, dtype):
     certificate = dc.certify(dc.parity(n, dtype=dtype))
     assert (certificate.verdict, certificate.method, certificate.inputs) == ("proved", "exhaustive", 2**n)
-    assert (certificate.error, certificate.claimed, certificate.counterexample) == (0, 0, None)
+    assert certificate.found == certificate.claimed == dc.Bound(0)
+    assert certificate.counterexample is None
     assert certificate.holds
 
 
@@ -50,9 +51,9 @@ def test_the_error_of_a_proof_is_the_largest_found():
     x = Bits(6).enumerate(jnp.arange(64))
     worst = np.abs(np.asarray(construction(x)) - np.asarray(x).sum(axis=-1, keepdims=True) % 2).max()
     certificate = dc.certify(construction)
-    assert certificate.verdict == "proved"
-    assert certificate.error == pytest.approx(worst, rel=1e-9)
-    assert certificate.claimed == construction.claim.error.absolute
+    assert certificate.verdict == "enumerated"
+    assert certificate.found.absolute == pytest.approx(worst, rel=1e-9)
+    assert certificate.claimed == construction.claim.error
 
 
 def test_one_changed_weight_is_refuted_by_an_input_that_it_spoils():
@@ -67,7 +68,7 @@ def test_one_changed_weight_is_refuted_by_an_input_that_it_spoils():
         x = np.array(certificate.counterexample)
         assert set(x) <= {0, 1}
         error = abs(float(bad(x)[0]) - x.sum() % 2)
-        assert error == pytest.approx(certificate.error)
+        assert error == pytest.approx(certificate.found.absolute)
         assert error > 0
 
 
@@ -110,7 +111,7 @@ def test_points_are_enumerated():
 
 def test_a_wrong_point_is_the_counterexample():
     certificate = dc.certify(identity_on([[1.0], [2.0], [4.0]], lambda x: jnp.where(x == 2, 0, x)))
-    assert (certificate.verdict, certificate.counterexample, certificate.error) == ("refuted", (2.0,), 2.0)
+    assert (certificate.verdict, certificate.counterexample, certificate.found.absolute) == ("refuted", (2.0,), 2.0)
 
 
 def test_products_are_enumerated_to_the_last_combination():
@@ -127,7 +128,7 @@ def test_products_are_enumerated_to_the_last_combination():
 
 def test_a_claim_that_is_too_tight_is_refuted():
     construction = dc.parity(4, activation="sigmoid", readout="raw", dtype="float64")
-    error = dc.Bound(dc.certify(construction).error * 0.99)
+    error = dc.Bound(dc.certify(construction).found.absolute * 0.99)
     tight = dc.claim(construction.network, dataclasses.replace(construction.claim, error=error))
     assert dc.certify(tight).verdict == "refuted"
 
@@ -174,9 +175,10 @@ LINEAR = {
 def test_basis_proof_of_linear_networks(name):
     construction = LINEAR[name]()
     certificate = dc.certify(construction)
-    assert (certificate.verdict, certificate.method, certificate.relative) == ("proved", "basis", True)
-    assert certificate.inputs == construction.in_size
-    assert certificate.error <= certificate.claimed == construction.claim.error.relative
+    assert (certificate.verdict, certificate.method, certificate.inputs) == ("proved", "basis", 0)
+    assert certificate.backend is None
+    assert certificate.found.absolute == 0
+    assert certificate.found.relative <= certificate.claimed.relative == construction.claim.error.relative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,8 +191,11 @@ class Matrix(AbstractTarget):
     def name(self):
         return "matrix"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         return x @ np.array(self.rows).T
+
+    def _evaluate(self, x):
+        return self(x)
 
     @property
     def is_linear(self):
@@ -207,7 +212,7 @@ class Matrix(AbstractTarget):
 
 def linear_construction(matrix, layers, absolute=0.0):
     rows = tuple(tuple(float(value) for value in row) for row in matrix)
-    claim = dc.Claim(Matrix(rows), Space(len(rows[0])), Space(len(rows)), dc.Bound(absolute, 1e-5), math.inf, 100.0)
+    claim = dc.Claim(Matrix(rows), Space(len(rows[0])), Space(len(rows)), dc.Bound(absolute, 1e-5))
     return dc.claim(Network(tuple(Layer(layer) for layer in layers)), claim)
 
 
@@ -253,7 +258,7 @@ def test_a_twiddle_that_is_off_is_refuted():
     assert (certificate.verdict, certificate.method) == ("refuted", "basis")
     bad, x = fft_off_by(1e-3), np.array(certificate.counterexample)
     error = np.linalg.norm(np.asarray(bad(x)) - np.fft.fft(x)) / np.linalg.norm(np.fft.fft(x))
-    assert error > certificate.claimed
+    assert error > certificate.claimed.relative
 
 
 # One entry d of the last stage, times rows of norm sqrt(n / 2), is d / sqrt(2) of the norm sqrt(n).
@@ -301,9 +306,10 @@ def test_the_digest_follows_the_weights():
     assert len(set(digests[1:])) == 3
 
 
+@pytest.mark.slow
 def test_sixteen_million_inputs_are_run():
     certificate = dc.certify(dc.parity(24, dtype="float32"), method="exhaustive")
-    assert (certificate.verdict, certificate.inputs, certificate.error) == ("proved", 2**24, 0)
+    assert (certificate.verdict, certificate.inputs, certificate.found.absolute) == ("proved", 2**24, 0)
 
 
 def test_a_composition_is_proved_on_all_inputs():
@@ -336,9 +342,9 @@ def test_a_target_of_another_shape_is_refused_before_it_broadcasts(function):
 
 def test_sampling_measures_relative_claims_in_their_own_terms():
     certificate = dc.certify(dc.fft(64, dtype="complex64"), method="sampling")
-    assert certificate.relative
-    assert certificate.claimed == dc.fft(64, dtype="complex64").claim.error.relative
-    assert 0 < certificate.error < certificate.claimed
+    assert certificate.claimed == dc.fft(64, dtype="complex64").claim.error
+    assert certificate.found.absolute == 0
+    assert 0 < certificate.found.relative < certificate.claimed.relative
 
 
 def test_sampling_of_a_wide_network_runs_in_blocks():

@@ -1,10 +1,12 @@
 """Checkpoints of training: a run that is killed ends as one that wasn't."""
 
+import functools
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import jax
 import numpy as np
@@ -12,16 +14,24 @@ import optax
 import pytest
 
 import deepconstruct as dc
-from deepconstruct import _atomic
+from deepconstruct._io import atomic
 
 KEY = jax.random.key(1)
 CLAIM = dc.parity(4).claim
 
 
+# The same objects, so that they are compiled once.
+adam, sampled = functools.lru_cache(optax.adam), functools.lru_cache(partial(dc.losses.sampled, CLAIM))
+
+
 def train(store=None, *, steps=50, every=None, rate=1e-2, scale=0.3, batch=8, key=KEY, **options):
     network = dc.perturb(dc.parity(4, activation="sigmoid"), scale, key=jax.random.key(0))
-    loss = dc.losses.sampled(CLAIM, batch)
-    return dc.fit(network, loss, optax.adam(rate), steps=steps, store=store, every=every, key=key, **options)
+    return dc.fit(network, sampled(batch), adam(rate), steps=steps, store=store, every=every, key=key, **options)
+
+
+@functools.cache
+def uninterrupted():
+    return train()
 
 
 def same(found, expected):
@@ -43,15 +53,15 @@ def kill_at(monkeypatch, write):
             raise Killed
         real(*paths)
 
-    monkeypatch.setattr(_atomic.os, "replace", replace)
+    monkeypatch.setattr(atomic.os, "replace", replace)
 
 
 @pytest.mark.parametrize("every, writes", [(None, 50), (1, 50), (7, 8), (50, 1), (1000, 1)])
 def test_checkpoints_change_nothing(tmp_path, every, writes, monkeypatch):
     written = []
     real = os.replace
-    monkeypatch.setattr(_atomic.os, "replace", lambda *paths: written.append(paths) or real(*paths))
-    same(train(tmp_path / "run", every=every), train())
+    monkeypatch.setattr(atomic.os, "replace", lambda *paths: written.append(paths) or real(*paths))
+    same(train(tmp_path / "run", every=every), uninterrupted())
     assert len(written) == writes
 
 
@@ -63,7 +73,7 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch, write, progress):
         with pytest.raises(Killed):
             train(tmp_path / "run", every=7)
     assert [path.name for path in tmp_path.iterdir()] == (["run"] if write > 1 else [])
-    same(train(tmp_path / "run", every=7, progress=progress), train())
+    same(train(tmp_path / "run", every=7, progress=progress), uninterrupted())
 
 
 def test_a_finished_run_is_read(tmp_path, monkeypatch):
@@ -90,6 +100,7 @@ def test_a_damaged_checkpoint_starts_again(tmp_path, damage):
         same(train(path), first)
 
 
+@pytest.mark.slow
 def test_complex_weights_are_kept(tmp_path):
     def run(store, steps):
         loss = dc.losses.population(dc.targets.DFT(4).matrix())
@@ -117,6 +128,7 @@ np.save(sys.argv[2], found.loss)
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_really_killed_goes_on(tmp_path):
     def begin(store):
         return subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path / store), str(tmp_path / f"{store}.npy")])

@@ -13,22 +13,27 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
-import sympy
 from jax.scipy.stats import multivariate_normal
-from sklearn.datasets import load_iris
 
 import deepconstruct as dc
 from deepconstruct._arithmetic.softmax import softmax_error
 from deepconstruct.activations import ReLU, Softmax
 from deepconstruct.network import flat_layers
+from marks import slow_among
 from rationals import fractions
 
-X, Y = sympy.symbols("x y")
+
+def symbols(names):
+    import sympy  # here, since it is slow to import
+
+    return sympy.symbols(names)
 
 
 @functools.cache
 def iris(classes):
     """Measurements, and the means, covariances and shares of two or five classes of flowers."""
+    from sklearn.datasets import load_iris  # here, since it is slow to import
+
     flowers = load_iris(return_X_y=True)
     x, species = np.asarray(flowers[0]), np.asarray(flowers[1])
     label = (species == 0).astype(int)
@@ -122,7 +127,7 @@ def test_the_default_bound_covers_six_deviations(n, classes):
     assert np.all(high <= (np.abs(means) + 6 * deviations).max(axis=0) + 1)
 
 
-@pytest.mark.parametrize("n,classes", [(1, 2), (2, 3), (3, 2)])
+@pytest.mark.parametrize("n,classes", slow_among([(1, 2), (2, 3), (3, 2)], [(3, 2)]))
 @pytest.mark.parametrize(
     "activation,dtype", [("square", "float64"), ("square", "float32"), ("sigmoid", "float64"), ("tanh", "float64")]
 )
@@ -242,7 +247,8 @@ def test_gaussians_are_hamiltonian_classifiers():
 
 
 def test_sympy_hamiltonians_share_their_variables():
-    built = dc.hamiltonian_classifier([X**2, X * Y], variables=(Y, X), dtype="float64")
+    x, y = symbols("x y")
+    built = dc.hamiltonian_classifier([x**2, x * y], variables=(y, x), dtype="float64")
     expected = gibbs([{(0, 2): 1.0}, {(1, 1): 1.0}], [0.5, 0.5])(np.array([[0.25, -0.5]]))
     assert np.allclose(built([[0.25, -0.5]]), expected, rtol=1e-14)
 
@@ -307,11 +313,11 @@ REFUSED = [
     (ValueError, r"every term needs one exponent a variable; got terms of \[1, 2\]", poly({1: 1.0, (1, 2): 1.0})),
     (ValueError, "one exponent a variable; got terms of .* and variables=2", poly(ONE, variables=2)),
     (ValueError, r"got terms of \[\] exponents and variables=None", poly({})),
-    (ValueError, "a constant expression needs variables=", poly(sympy.Integer(3))),
+    (ValueError, "a constant expression needs variables=", lambda: dc.polynomial(symbols("x") * 0 + 3)),
     *((ValueError, NOT_INTEGERS, poly({key: 1.0})) for key in [(-1,), (0.5,), (), "x"]),
     *((TypeError, NOT_REAL, poly({(1,): value})) for value in [1j, "a", None]),
     *((ValueError, NOT_FINITE, poly({(1,): value})) for value in [math.inf, math.nan, Fraction(10**400)]),
-    (TypeError, NOT_REAL + "y", poly(X**2 + Y, variables=[X])),
+    (TypeError, NOT_REAL + "y", lambda: dc.polynomial(symbols("x") ** 2 + symbols("y"), variables=[symbols("x")])),
     *((ValueError, BAD_BOUND, poly(ONE, bound=value)) for value in [0, -1.0, math.inf, math.nan, (1.0, 1.0), ()]),
     *((TypeError, "bound must be a number, or one a variable; got ", poly(ONE, bound=value)) for value in ["a", None]),
     (ValueError, "activation must be one of .*elementwise JAX function; got 'cosine'", poly(ONE, activation="cosine")),
@@ -329,7 +335,10 @@ REFUSED = [
     # What Python itself would say of these names no argument.
     *(((TypeError, ValueError), "polynomial: .*variables", poly(terms, variables=value))
       for terms, value in [({}, 0), ({}, "x")]),
-    (TypeError, "polynomial: variables of a sympy expression must be its symbols; got 2", poly(X * Y, variables=2)),
+    (
+        TypeError, "polynomial: variables of a sympy expression must be its symbols; got 2",
+        lambda: dc.polynomial(symbols("x") * symbols("y"), variables=2),
+    ),
     (ValueError, NO_MEANS, gauss([1.0, 2.0], np.eye(2))),
     (ValueError, NO_MEANS, gauss([[1.0, 2.0]], np.eye(2))),
     (ValueError, r"covariances must have shape \(2, 2, 2\) or \(2, 2\); got \(3, 3\)", gauss(PLANE, np.eye(3))),
@@ -359,7 +368,8 @@ def test_wrong_arguments_are_refused_by_name(error, message, ask):
 
 
 def test_one_symbol_of_sympy_will_do():
-    assert dc.polynomial(X**2, variables=X).claim == dc.polynomial({2: 1.0}).claim
+    x = symbols("x")
+    assert dc.polynomial(x**2, variables=x).claim == dc.polynomial({2: 1.0}).claim
 
 
 def test_exponents_may_be_integers_of_numpy():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct import _tour
+from deepconstruct import _cli, _tour
 from deepconstruct._cli import main
 from deepconstruct.experiments import parity_basin
 
@@ -19,6 +19,7 @@ def short_basin(monkeypatch):
     monkeypatch.setattr(_tour, "parity_basin", partial(parity_basin, n=4, steps=3, seeds=2, progress=False))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_basin")
 def test_tour_writes_tables_and_figures_and_succeeds(tmp_path, capsys):
     assert main(["tour", "--out", str(tmp_path / "out")]) == 0
@@ -121,3 +122,21 @@ def test_certify_with_sampling_says_tested(capsys):
 def test_bad_usage_is_explained(arguments, message, capsys):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["parity-basin", "parity_basin"])
+def test_experiments_go_by_either_spelling(name):
+    assert _cli._parser().parse_args(["reproduce", name]).name == "parity-basin"
+
+
+def test_constructions_go_by_either_spelling(capsys):
+    assert main(["certify", "parity-step", "--size", "3"]) == 0
+    assert "parity(3)" in capsys.readouterr().out
+
+
+def test_an_unknown_experiment_is_refused_with_the_nearest(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["reproduce", "parity_basn"])
+    shown = capsys.readouterr().err
+    assert "no experiment 'parity_basn'; known are" in shown
+    assert "Did you mean 'parity-basin'?" in shown

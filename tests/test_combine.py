@@ -282,7 +282,7 @@ def test_repeated_construction_has_the_iterated_target():
 def test_repeated_construction_claims_what_the_series_claims(times):
     part = dc.parity(1) if times == 1 else dc.fft(4, norm="ortho")
     repeated, unrolled = dc.repeat(part, times), dc.series(*[part] * times)
-    for name in ("error", "radius", "gain", "rounding", "domain", "codomain", "dtype"):
+    for name in ("error", "robustness", "domain", "codomain", "dtype"):
         assert getattr(repeated.claim, name) == getattr(unrolled.claim, name)
 
 

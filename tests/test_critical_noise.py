@@ -73,6 +73,7 @@ def test_the_interval_is_that_of_order_statistics(seeds, confidence):
     assert found.interval[0] < found.bracket[0] < found.bracket[1] < found.interval[1]
 
 
+@pytest.mark.slow
 def test_intervals_of_the_bisection_hold_the_median():
     with jax.disable_jit():  # compiling would take longer
         found = [find(16, 0.05, jax.random.key(seed)) for seed in range(60)]

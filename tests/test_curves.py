@@ -174,6 +174,7 @@ def constant(value: float) -> dc.Network:
 SEEN, COUNT = data.FractalDistribution(CANTOR, 3, data.linear), 10_000
 
 
+@pytest.mark.slow
 def test_truncations_are_right_as_often_as_the_curve_says():
     networks = [dc.fractal(CANTOR, j, dtype="float32") for j in (1, 2, 3)]
     found = data.measured_curve(SEEN, networks, KEY, COUNT)

@@ -90,7 +90,7 @@ COPIES = [
 ]
 
 
-@pytest.mark.parametrize("sizes", [(3, 1, 2), (2, 7, 7, 1), (4, 16, 5, 9, 3)])
+@pytest.mark.parametrize("sizes", [(3, 1, 2), pytest.param((2, 7, 7, 1), marks=pytest.mark.slow), (4, 16, 5, 9, 3)])
 @pytest.mark.parametrize("activation,factors", COPIES, ids=[activation.name() for activation, _ in COPIES])
 def test_a_copy_in_another_order_has_distance_zero(activation, factors, sizes):
     net = network(np.random.default_rng(1), sizes, activation)

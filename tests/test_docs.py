@@ -1,19 +1,21 @@
 """The docs say what is true: examples run, tables and trees are current, every name has its entry."""
 
+import doctest
 import importlib
 import importlib.util
 import os
+import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
-import nbclient
-import nbformat
+import jax
 import pytest
 
 import deepconstruct as dc
+from marks import slow_among
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,18 +36,14 @@ MODULES = [
     "experiments",
 ]
 
-# Imports all modules and runs their examples, in JAX's default 32 bits.
-DOCTESTS = """
-import doctest, importlib, pkgutil, sys
-import deepconstruct
-failed = tried = 0
-for module in pkgutil.walk_packages(deepconstruct.__path__, "deepconstruct."):
-    if not module.name.endswith("__main__"):
-        result = doctest.testmod(importlib.import_module(module.name))
-        failed, tried = failed + result.failed, tried + result.attempted
-print(failed, "of", tried, "examples failed")
-sys.exit(failed > 0 or tried < 50)
-"""
+# The examples of these modules take more than two seconds.
+SLOW_EXAMPLES = ("critical", "driver", "fft_basin", "_fit", "fractal", "fractal_training", "fractals", "parity_basin")
+
+
+def source(name: str) -> str:
+    """The source of a module."""
+    path = ROOT / "src" / Path(*name.split("."))
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
 
 
 def run_python(code: str) -> subprocess.CompletedProcess:
@@ -61,6 +59,7 @@ def fenced(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_readme_example_prints_what_is_shown():
     result = run_python(fenced("python")[0])
     assert result.returncode == 0, result.stderr
@@ -124,8 +123,12 @@ def test_links_to_files_exist(document):
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebook_runs(path, monkeypatch):
+    import nbclient
+    import nbformat
+
     # The notebook's kernel has JAX's defaults, whatever these tests have set.
     monkeypatch.setenv("JAX_ENABLE_X64", "0")
     monkeypatch.delenv("MPLBACKEND", raising=False)
@@ -161,6 +164,24 @@ def test_every_catalog_entry_is_mentioned_in_the_docs():
     assert missing == []
 
 
-def test_docstring_examples_run():
-    result = run_python(DOCTESTS)
-    assert result.returncode == 0, result.stdout + result.stderr
+EXAMPLES = [
+    module.name
+    for module in pkgutil.walk_packages([str(PACKAGE)], "deepconstruct.")
+    if not module.name.endswith("__main__") and ">>>" in source(module.name)
+]
+
+
+@pytest.mark.parametrize(
+    "name", slow_among(EXAMPLES, [name for name in EXAMPLES if name.split(".")[-1] in SLOW_EXAMPLES])
+)
+def test_docstring_examples_run(name):
+    module = importlib.import_module(name)
+    with jax.enable_x64(False):  # JAX's default
+        result = doctest.testmod(module)
+    assert result.failed == 0
+    assert result.attempted > 0
+
+
+def test_examples_are_found():
+    assert len(EXAMPLES) > 50
+    assert set(SLOW_EXAMPLES) <= {name.split(".")[-1] for name in EXAMPLES}

@@ -71,14 +71,16 @@ def squashing(low):
         def is_linear(self):
             return True
 
-        def __call__(self, x):
+        def _evaluate(self, x):
             return x
 
         def stretch(self):
             return low, 1.0
 
     space = domains.Space(1)
-    return dc.claim(network((1, 1)), dc.Claim(Squash(), space, space, dc.Bound(relative=1e-3), math.inf, 1.0))
+    return dc.claim(
+        network((1, 1)), dc.Claim(Squash(), space, space, dc.Bound(relative=1e-3), dc.Robustness(math.inf, 1.0))
+    )
 
 
 SIZES = [
@@ -113,8 +115,7 @@ KINDS = [
     ("perturb: scale must be a number; got 'x'", lambda: dc.perturb(dc.parity(2), "x", key=KEY)),
     ("certify: expected a Construction; got Network. .*dc.claim", lambda: dc.certify(dc.parity(2).network)),
     ("sampled: expected a Claim.*; got Construction", lambda: losses.sampled(dc.parity(2), 5)),
-    (r"astype: the claim of parity\(4\) is about float32", lambda: dc.astype(dc.parity(4, dtype="float32"), "float16")),
-    ("Layer: linear must be a map of dc.linear; got int", lambda: dc.Layer(3)),
+    (r"Layer: linear must be a map of dc.linear or a matrix of shape \(out, in\); got int", lambda: dc.Layer(3)),
     ("Network: layers must be Layer or Repeat; got Dense", lambda: dc.Network((Dense(ONE),))),
     ("Network: every weight must be a floating array; got",
      lambda: dc.Network((dc.Layer(Dense(jnp.eye(2, dtype=int))),))),
@@ -132,7 +133,10 @@ KINDS = [
      lambda: dc.reinitialize(dc.parity(2), key=jax.random.split(KEY, 3))),
     ("fit: key must be one PRNG key.*; got NoneType",
      lambda: dc.fit(dc.parity(2), losses.l1(1.0), optax.sgd(1.0), steps=1, key=None)),
-    ("Layer: activation must be one of dc.activations, .*; got 'relu'", lambda: layer(activation="relu")),
+    ("Layer: activation must be one of dc.activations, .*; got 'rleu'. Did you mean 'relu'?",
+     lambda: layer(activation="rleu")),
+    (r"Layer: activation .* wrap the elementwise function celu as dc.activations.Custom\(celu, 'celu'\)",
+     lambda: layer(activation=jax.nn.celu)),
     ("fit: optimizer must be an Optax one.*; got 'adam'",
      lambda: dc.fit(network((1, 1)), losses.l1(1.0), "adam", steps=1, key=KEY)),
     (r"fit: loss must be called as loss\(network, key\).*; got None",
@@ -145,7 +149,7 @@ KINDS = [
     ("claim: target 'numpy' must be written in JAX on the last axis; it raised",
      lambda: dc.claim(network((1, 1)), dataclasses.replace(claim_of(), target=dc.Target("numpy", np.asarray)))),
     *((f"{name}: expected a Network or Construction; got int", function) for name, function in (
-        ("cost", lambda: dc.cost(3)),
+        ("cost", lambda: dc.cost(3)),  # pyright: ignore[reportCallIssue]
         ("densify", lambda: dc.densify(3)),
         ("sparsity_pattern", lambda: dc.sparsity_pattern(3)),
         ("astype", lambda: dc.astype(3, "float32")),
@@ -189,7 +193,8 @@ NUMBERS = [
     ("Bound: relative must be finite and at least 0; got nan", lambda: dc.Bound(0.0, math.nan)),
     ("Robustness: radius must be at least 0; got -1", lambda: dc.Robustness(radius=-1)),
     ("Robustness: gain must be at least 0, one number or one an output; got nan", lambda: dc.Robustness(gain=math.nan)),
-    (r"Claim: inputs may be off by at most 0\.5; got 0\.6", lambda: claim_of(robustness=dc.Robustness(0.5)).allowance(0.6)),
+    (r"Claim: inputs may be off by at most 0\.5; got 0\.6",
+     lambda: claim_of(robustness=dc.Robustness(0.5)).allowance(0.6)),
     ("Box: expected finite low <= high; got low=1, high=0", lambda: domains.Box(1, 1, 0)),
     ("sums of 1e.09 terms have no useful bound", lambda: rounding.gamma(1e9, 2.0**-24)),
     ("parity: a sigmoid of inverse temperature 3 with the raw readout loses the parity",
@@ -234,6 +239,7 @@ SHAPES = [
     (r"Bits\(n=2\): expected vectors of 2 numbers; got shape \(3,\)", lambda: domains.Bits(2).contains(np.ones(3))),
     ("Product: expected a non-empty tuple of domains", lambda: domains.Product(())),
     (r"Bits\(33\) is too large to enumerate", lambda: domains.Bits(33).enumerate(jnp.arange(2))),
+    ("population: matrix must be an array; got nested lists of unequal", lambda: losses.population([[1.0], [1, 2]])),
     ("population: matrix must be finite of shape", lambda: losses.population(np.ones(3))),
     (r"population: covariance must have shape \(2, 2\)", lambda: losses.population(np.eye(2), covariance=np.eye(3))),
     ("positive definite; got one that isn't Hermitian",
@@ -254,6 +260,8 @@ FITS = [
      lambda: dc.series(linear_on_bits(), dc.claim(network((1, 1)), claim_of(robustness=dc.Robustness(1.0))))),
     ("series: f errs by up to .* but .* takes only exact inputs",
      lambda: dc.series(linear_on_bits(codomain=domains.Bits(1)), dc.claim(network((1, 1)), claim_of()))),
+    (r"astype: the claim of parity\(4\) is about float32 and can't be kept in float16",
+     lambda: dc.astype(dc.parity(4, activation="sigmoid", dtype="float32"), "float16")),
     ("series: squash may shrink the output of f more than its relative error",
      lambda: dc.series(linear_on_bits(), squashing(0.0))),
     (r"fan_out: parity\(2\) takes Bits\(n=2\) but parity\(3\) takes Bits\(n=3\)",
@@ -282,8 +290,41 @@ VALUES = [
     (r"parity\(2\): inputs must be finite", lambda: dc.parity(2)([0.0, math.inf])),
 ]
 
+# What no memory holds is refused before it is made, and at sizes that no float holds.
+HUGE = [
+    (r"parity: the weights of n=1099511627776 would take .* TiB, but this machine has .* of memory",
+     lambda: dc.parity(2**40)),
+    ("parity: the weights of n=about 2.1328 would take more than 2.13.. bytes", lambda: dc.parity(10**400)),
+    ("parity: the weights of n=1099511627776 would take", lambda: dc.parity(2**40, tied=True)),
+    ("parity: the weights of n=16777216 would take 1 PiB", lambda: dc.parity(2**24, arity=2**24, dtype="float32")),
+    ("parity_shallow: the weights of n=16777216 would take 1 PiB",
+     lambda: dc.parity_shallow(2**24, activation="step", dtype="float32")),
+    ("parity_shallow: kind='dnf' has .*; got 1099511627776", lambda: dc.parity_shallow(2**40, kind="dnf")),
+    (r"parity_bounded_depth: n=1099511627776 in depth 2 needs more than 34359738368 \* 2\^32 gates",
+     lambda: dc.parity_bounded_depth(2**40, 2)),
+    ("parity_bounded_depth: n=about 2.1328 in depth 3 needs more than", lambda: dc.parity_bounded_depth(10**400, 3)),
+    ("fft: the weights of n=1099511627776 would take 640 TiB", lambda: dc.fft(2**40, dtype="complex64")),
+    ("fft: n must be a power of two for now; got n=about 2.1328", lambda: dc.fft(10**400)),
+    ("product_tree: the gates of n=1099511627776 would take .* TiB", lambda: dc.product_tree(2**40)),
+    (r"flat_product: n must be at most 30, as it has 2\^n units; got 1099511627776", lambda: dc.flat_product(2**40)),
+    ("bit_product: the weights of k=1099511627776 would take .* TiB", lambda: dc.bit_product(2**40)),
+    ("bits_to_signs: the weights of n=1099511627776 would take .* TiB", lambda: dc.bits_to_signs(2**40)),
+    ("polynomial: the products of a term of degree 1099511627776 would take",
+     lambda: dc.polynomial({(2**40,): 1.0})),
+    ("fractal: the weights of level 1099511627776 would take", lambda: dc.fractal(dc.systems.cantor(), 2**40)),
+    ("as_matrix: a dense 16777216 x 16777216 matrix would take 1 PiB",
+     lambda: linear.as_matrix(linear.Identity(2**24))),
+]  # fmt: skip
+
+NEAREST = [
+    ("fft: norm must be one of .*; got 'orto'. Did you mean 'ortho'", lambda: dc.fft(4, norm="orto")),
+    ("parity: activation must be one of .*; got 'ReLU'. Did you mean 'relu'", lambda: dc.parity(4, activation="ReLU")),
+    ("catalog: no construction 'paritystep'; known are .*. Did you mean 'parity_step'",
+     lambda: dc.catalog.get("paritystep")),
+]  # fmt: skip
+
 REFUSALS = [
-    *((ValueError, *case) for case in (*SIZES, *NAMES, *NUMBERS, *SHAPES, *FITS, *VALUES)),
+    *((ValueError, *case) for case in (*SIZES, *HUGE, *NEAREST, *NAMES, *NUMBERS, *SHAPES, *FITS, *VALUES)),
     *((TypeError, *case) for case in KINDS),
 ]
 
@@ -316,7 +357,9 @@ def test_a_bare_network_lets_nan_through():
 
 
 def test_an_unknown_name_of_the_package_is_refused():
-    with pytest.raises(AttributeError, match="module 'deepconstruct' has no attribute 'partiy'"):
+    with pytest.raises(
+        AttributeError, match=r"module 'deepconstruct' has no attribute 'partiy'\. Did you mean 'parity'"
+    ):
         dc.partiy  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 

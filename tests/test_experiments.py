@@ -12,6 +12,7 @@ from deepconstruct.experiments import Basin, fft_basin, parity_basin
 SETTING = {"n": 4, "scales": (0.0, 0.1, 1.0), "seeds": 2, "batch_size": 50, "progress": False}
 
 
+@pytest.mark.slow
 def test_no_noise_and_no_learning_keeps_the_construction():
     basin = parity_basin(**SETTING, steps=2, learning_rate=0.0, key=jax.random.key(0))
     assert np.array_equal(basin.untrained, basin.trained)
@@ -20,6 +21,7 @@ def test_no_noise_and_no_learning_keeps_the_construction():
     assert basin.success()[0] == 1
 
 
+@pytest.mark.slow
 def test_one_run_equals_a_plain_fit():
     key = jax.random.key(3)
     basin = parity_basin(**SETTING, steps=7, learning_rate=1e-2, key=key)
@@ -33,6 +35,7 @@ def test_one_run_equals_a_plain_fit():
     assert basin.trained[1, 1] == pytest.approx(error, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_store_keeps_what_is_done(tmp_path):
     options = {**SETTING, "steps": 3, "store": tmp_path, "key": jax.random.key(0)}
     first = parity_basin(**options)
@@ -40,6 +43,7 @@ def test_a_store_keeps_what_is_done(tmp_path):
     assert np.array_equal(parity_basin(**options).trained, first.trained)
 
 
+@pytest.mark.slow
 def test_kinds_differ_in_what_is_perturbed():
     dense, structured = (
         parity_basin(**SETTING, kind=kind, steps=1, key=jax.random.key(0)) for kind in ("dense", "structured")

@@ -16,6 +16,7 @@ def trained():
     return fft_basin(**SETTING, key=jax.random.key(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 16])
 def test_the_construction_needs_its_synapses(n):
     basin = fft_basin(n, scales=(0.0,), seeds=1, steps=1, learning_rate=0.0, progress=False, key=jax.random.key(0))
@@ -31,6 +32,7 @@ def test_the_construction_needs_its_synapses(n):
     assert basin.whole()[0, 0] == errors[-1]
 
 
+@pytest.mark.slow
 def test_one_run_equals_a_plain_fit(trained):
     dft = np.fft.fft(np.eye(4), norm="ortho")
     key = jax.random.fold_in(jax.random.key(0), 1)
@@ -48,6 +50,7 @@ def test_near_starts_come_home_and_far_ones_do_not(trained):
     assert np.all(np.asarray(trained.trained.optimal(1e-3))[:2] == trained.synapses)
 
 
+@pytest.mark.slow
 def test_weights_are_needed_only_where_something_was_learned():
     still = fft_basin(**{**SETTING, "steps": 1, "learning_rate": 0.0, "scales": (0.0, 4.0)}, key=jax.random.key(0))
     assert np.all(still.whole()[1] > 0.5)
@@ -65,6 +68,7 @@ def test_a_picture_needs_a_basin():
         dc.plot.fft_basin([])
 
 
+@pytest.mark.slow
 def test_the_squared_penalty_is_another(trained):
     squared = fft_basin(**SETTING, squared=True, key=jax.random.key(0))
     assert np.array_equal(squared.untrained.errors, trained.untrained.errors)

@@ -16,6 +16,7 @@ import pytest
 import deepconstruct as dc
 from deepconstruct.activations import Custom, Power, Sigmoid
 from deepconstruct.linear import Dense, SignPatterns, as_matrix
+from marks import slow_among
 
 DTYPES = ["float32", "float64"]
 
@@ -60,7 +61,7 @@ def measured(product: dc.Construction, share: float = 0.0) -> float:
 
 
 @pytest.mark.parametrize("activation,dtype", list(LEAST))
-@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("n", slow_among(SIZES, SIZES[2:3]))
 def test_the_error_is_near_the_least_known_and_within_the_claim(n, activation, dtype):
     product = build(n, dtype, activation=activation)
     found = measured(product)
@@ -106,7 +107,7 @@ def test_claims_hold_for_inputs_that_are_off(n, options, share):
 
 
 @pytest.mark.parametrize("dtype,error", [("float32", 3e-6), ("float64", 1e-14)])
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 12, 16])
+@pytest.mark.parametrize("n", slow_among([1, 2, 3, 4, 5, 8, 12, 16], (4, 5, 8)))
 def test_powers_multiply_up_to_rounding(n, dtype, error):
     rng = np.random.default_rng(n)
     x = np.concatenate([rng.uniform(-1, 1, (2000, n)), rng.choice([-1.0, 1.0], (200, n))]).astype(dtype)
@@ -248,9 +249,10 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("name,n", [
-    ("arctan", 1), ("arctan", 3), ("arctan", 4), ("arctan", 5), ("mish", 4), ("tanh", 2), ("tanh", 5), ("bump", 3),
-])  # fmt: skip
+@pytest.mark.parametrize("name,n", slow_among(
+    [("arctan", 1), ("arctan", 3), ("arctan", 4), ("arctan", 5), ("mish", 4), ("tanh", 2), ("tanh", 5), ("bump", 3)],
+    [("arctan", 4), ("arctan", 5), ("mish", 4)],
+))  # fmt: skip
 def test_estimates_for_your_own_function_are_good_ones(name, n):
     product = dc.flat_product(n, activation=OWN[name], dtype="float64")
     assert product.claim.is_estimate

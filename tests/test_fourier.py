@@ -12,6 +12,7 @@ import deepconstruct as dc
 from deepconstruct._arithmetic.rounding import linear_rounding, unit_roundoff
 from deepconstruct.linear import as_matrix
 from deepconstruct.network import flat_layers
+from marks import slow_among
 
 SIZES = [2**k for k in range(13)]
 NORMS = ["backward", "ortho", "forward"]
@@ -40,7 +41,7 @@ def spectral_norm(matrix):
     return 1.2 * float(np.sqrt(np.linalg.norm(vectors, axis=0).max()))
 
 
-@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("n", slow_among(SIZES, (32, 64, 128, 512, 2048, 4096)))
 @pytest.mark.parametrize("dtype,limit", [("complex64", 1e-6), ("complex128", 2e-15)])
 def test_matrix_agrees_with_numpy_in_the_2_norm(dtype, limit, n):
     network = dc.fft(n, dtype=dtype).network
@@ -165,7 +166,7 @@ def adversaries(n):
     return np.concatenate([np.eye(n)[:4], np.ones((1, n)), chirp[None], pairs, waves, scales * vectors(n, 4)])
 
 
-@pytest.mark.parametrize("stages", range(1, 13))
+@pytest.mark.parametrize("stages", slow_among(range(1, 13), (6, 7, 9, 10, 12)))
 @pytest.mark.parametrize("norm", NORMS)
 def test_claim_holds_on_random_and_adversarial_vectors(norm, stages):
     n = 2**stages
@@ -196,7 +197,7 @@ def storing_error(n, norm, dtype):
 BOUNDED = [*((stages, "complex128") for stages in range(1, 13)), (5, "complex64")]
 
 
-@pytest.mark.parametrize("stages,dtype", BOUNDED)
+@pytest.mark.parametrize("stages,dtype", slow_among(BOUNDED, [(stages, "complex128") for stages in (6, 8, 9, 11, 12)]))
 @pytest.mark.parametrize("norm", NORMS)
 def test_claim_is_the_a_priori_bound_and_little_more(norm, stages, dtype):
     construction = dc.fft(2**stages, norm=norm, dtype=dtype)

@@ -10,6 +10,7 @@ import deepconstruct as dc
 from deepconstruct import domains, systems, targets
 from deepconstruct.network import flat_layers
 from fractal_points import by_name, check_outputs, domain_of, leaving, on_the_fractal
+from marks import slow_among
 
 COUNT = 20_000
 
@@ -25,8 +26,8 @@ NAMED = [*SEPARATED, *TOUCHING, *FOLDED]
 # Named systems.
 
 
-@pytest.mark.parametrize("system", NAMED, ids=by_name)
-@pytest.mark.parametrize("dtype, levels", [("float32", (1, 2, 6)), ("float64", (5,))])
+@pytest.mark.parametrize("system", slow_among(NAMED, [*SEPARATED[1:3], *SEPARATED[4:6], *TOUCHING[1:2]]), ids=by_name)
+@pytest.mark.parametrize("dtype, levels", slow_among([("float32", (1, 2, 6)), ("float64", (5,))], [("float64", (5,))]))
 def test_networks_are_exact_on_their_domains(system, dtype, levels):
     for level in levels:
         check_outputs(dc.fractal(system, level, dtype=dtype), COUNT)
@@ -175,7 +176,7 @@ def systems_of(draw, maps: int, size: int) -> dc.IFS:
 
 
 @pytest.mark.parametrize("d, maps", [
-    *((1, maps) for maps in (2, 3, 5, 9)), *((2, maps) for maps in (4, 7, 8)), *((3, maps) for maps in (2, 6)),
+    *slow_among([(1, 2), (1, 3), (1, 5), (1, 9), (2, 4), (2, 7), (2, 8), (3, 2), (3, 6)], [(1, 3), (1, 9), (2, 7)]),
 ])  # fmt: skip
 @settings(max_examples=4)
 @given(data=st.data())

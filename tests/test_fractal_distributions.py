@@ -98,6 +98,7 @@ def errors(name, curve):
 # Truncations --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curve", CURVES)
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_truncation_errs_by_what_the_curve_leaves_open(name, curve):
@@ -192,6 +193,7 @@ def test_points_keep_their_margins(system, margins, level, dtype):
     assert np.nanmin(excess) >= outer - rounding
 
 
+@pytest.mark.slow
 def test_positives_fill_their_cells_evenly():
     system = dc.systems.cantor_dust(3)
     x, y = FractalDistribution(system, 1).sample(KEY, 4000)
@@ -206,6 +208,7 @@ def test_negatives_fill_the_gap_up_to_the_margin():
     assert stats.kstest(x[y < 0, 0], "uniform", (-1 / 6, 1 / 3)).pvalue > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure,share", [("uniform", 2 / 3), ("self-similar", 1 / 2)])
 def test_measures_differ_where_maps_shrink_differently(measure, share):
     x, y = FractalDistribution(UNEQUAL, 2, dc.data.fine, measure=measure).sample(KEY, 4000)
@@ -225,12 +228,14 @@ def test_the_key_decides():
     assert np.mean(np.asarray(x) == np.asarray(other)) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [0, 1])
 def test_any_number_of_points(num):
     x, y = distribution_of("triangle", "linear").sample(KEY, num, dtype="float32")
     assert (x.shape, y.shape, x.dtype, y.dtype) == ((num, 2), (num,), np.float32, np.float32)
 
 
+@pytest.mark.slow
 def test_samples_can_be_compiled_and_mapped_over_keys():
     distribution, keys = distribution_of("dust", "power"), jax.random.split(KEY, 2)
     mapped, labels = jax.jit(jax.vmap(lambda key: distribution.sample(key, NUM)))(keys)
@@ -250,6 +255,7 @@ def test_equal_distributions_are_equal():
     assert repr(one) == "FractalDistribution(cantor, 3, power(2))"
 
 
+@pytest.mark.slow
 def test_without_64_bits_labels_and_levels_are_as_often():
     code = """
 import numpy as np, jax, deepconstruct as dc

@@ -49,6 +49,7 @@ def test_networks_are_drawn_as_the_source_says():
     assert abs(weights.mean()) < 0.01
 
 
+@pytest.mark.slow
 def test_one_run_equals_a_plain_fit():
     found = fractal_training(**SMALL, curves=[coarse, finest(1)], depths=(2,), widths=(3,), key=jax.random.key(5))
     assert found.accuracy.shape == (2, 1, 1, 2)
@@ -67,12 +68,14 @@ def test_one_run_equals_a_plain_fit():
     assert found.accuracy[1, 0, 0, 1] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_construction_is_right_on_all_six_curves():
     found = fractal_training(level=5, widths=(2,), seeds=1, steps=1, train_points=100, test_points=2000,
                              progress=False, key=jax.random.key(0))  # fmt: skip
     assert found.exact.tolist() == [1.0] * 6
 
 
+@pytest.mark.slow
 def test_coarse_distributions_are_learned():
     options: dict[str, Any] = SMALL | {"steps": 1500, "train_points": 5000, "test_points": 2000}
     found = fractal_training(dc.systems.cantor(), **options, curves=[coarse], depths=(2,), widths=(20,),
@@ -89,6 +92,7 @@ def test_the_best_width_is_chosen_at_the_largest_depth():
     assert found.best().tolist() == [[0.9, 0.96], [0.95, 0.99]]
 
 
+@pytest.mark.slow
 def test_a_store_is_for_its_points(tmp_path):
     options: dict[str, Any] = {**SMALL, "widths": (2,), "depths": (1,), "store": tmp_path, "key": jax.random.key(0)}
     first = fractal_training(**options, curves=[coarse])

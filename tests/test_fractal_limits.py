@@ -43,10 +43,12 @@ def test_nine_times_the_margin_gains_two_levels_of_thirds(margin, gained):
     "system, dtype, each",
     [
         (systems.cantor(), "float32", COUNT), (systems.cantor(), "float64", COUNT),
-        (systems.cantor_dust(), "float32", COUNT),
-        (systems.rotated_dust(), "float32", COUNT), (systems.rotated_dust(), "float64", 2000),
+        pytest.param(systems.cantor_dust(), "float32", COUNT, marks=pytest.mark.slow),
+        pytest.param(systems.rotated_dust(), "float32", COUNT, marks=pytest.mark.slow),
+        (systems.rotated_dust(), "float64", 2000),
         (systems.sierpinski_triangle(), "float32", COUNT),
-        (systems.sierpinski_carpet(), "float32", COUNT), (systems.sierpinski_carpet(), "float64", 2000),
+        (systems.sierpinski_carpet(), "float32", COUNT),
+        pytest.param(systems.sierpinski_carpet(), "float64", 2000, marks=pytest.mark.slow),
     ],
     ids=by_name,
 )  # fmt: skip
@@ -63,6 +65,7 @@ def test_moved_points_are_right_up_to_the_radius(system, dtype, room):
     check_outputs(construction, COUNT, delta=construction.claim.robustness.radius - room)
 
 
+@pytest.mark.slow
 def test_domains_of_deep_touching_levels_hold_their_samples():
     system = systems.sierpinski_triangle()
     domain = dc.fractal(system, deepest(system, "float32"), dtype="float32").claim.domain

@@ -11,11 +11,14 @@ import scipy.linalg
 from deepconstruct.linear import (
     BlockDiagonal,
     Butterfly,
+    Composed,
     Dense,
     DirectSum,
     Identity,
     Kronecker,
     Permutation,
+    SignPatterns,
+    SignProduct,
     Sparse,
     Stack,
     as_matrix,
@@ -348,3 +351,37 @@ def test_realified_keeps_real_structure():
     real = realified(map_)
     assert type(real) is DirectSum
     assert [type(part) for part in real.parts] == [Kronecker, Kronecker]
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_leaves_have_the_shapes_that_the_structure_says(name):
+    linear = MAPS[name]("float32")[0]
+    assert linear.leaf_shapes == tuple(leaf.shape for leaf in jax.tree.leaves(linear))
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), linear)
+    assert stacked.leaf_shapes == linear.leaf_shapes
+
+
+def test_bounds_may_count_on_the_order_of_sign_products_alone():
+    dense, signs = Dense(jnp.ones((1, 4))), SignProduct(jnp.ones(()), 2)
+    expected = [
+        (dense, "any"),
+        (signs, "pairwise"),
+        (DirectSum((signs, signs)), "pairwise"),
+        (DirectSum((signs, dense)), "any"),
+        (Stack((signs, dense)), "any"),
+        (Composed(Dense(jnp.ones((2, 1))), signs), "any"),
+        (SignPatterns(jnp.ones(3)), "any"),
+    ]
+    assert [linear.summation for linear, _ in expected] == [order for _, order in expected]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_sign_products_add_pairs_of_pairs(n):
+    # In this order the large terms cancel first; from left to right the small one would be lost.
+    x = np.zeros(2**n, "float32")
+    x[0], x[2 ** (n - 1)] = 2.0**30, 2.0**30 - 64
+    if n > 1:
+        x[1] = 1
+    signs = np.array([(-1) ** int(k).bit_count() for k in range(2**n)])
+    exact = float((signs * x.astype(float)).sum())
+    assert float(SignProduct(jnp.ones((), "float32"), n)(jnp.asarray(x))[0]) == exact

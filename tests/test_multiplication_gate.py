@@ -23,6 +23,7 @@ from deepconstruct.activations import (
     Square,
     Tanh,
 )
+from marks import slow_among
 
 # The least errors that a search over scales measured on [-1, 1]^2, in float32 and float64.
 LEAST = {
@@ -136,7 +137,7 @@ def test_the_built_in_claims_are_proved_ones(activation):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", SMOOTH)
+@pytest.mark.parametrize("activation", slow_among(SMOOTH, SMOOTH[1::2]))
 def test_eight_neurons_keep_their_claim(activation, dtype):
     gate = build(activation, dtype, richardson=True)
     assert measured(gate) <= gate.claim.error.absolute <= 20 * measured(gate)
@@ -188,7 +189,9 @@ def twisted(z):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("function", [jnp.arctan, twisted, jax.nn.gelu, lambda z: 1 / (1 + z * z)])
+@pytest.mark.parametrize(
+    "function", slow_among([jnp.arctan, twisted, jax.nn.gelu, lambda z: 1 / (1 + z * z)], [twisted, jax.nn.gelu])
+)
 def test_any_jax_function_with_a_curvature_multiplies(function, dtype):
     gate = dc.multiplication_gate(activation=function, dtype=dtype)
     assert gate.claim.is_estimate

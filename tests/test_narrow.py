@@ -11,6 +11,7 @@ from deepconstruct.linear import Composed, Dense, Sparse
 from deepconstruct.network import Layer, Network, Repeat
 from deepconstruct.network.narrow import is_narrow, run_narrow
 from deepconstruct.network.running import run_layers
+from marks import slow_among
 
 RNG = np.random.default_rng(0)
 
@@ -69,7 +70,7 @@ def close(found, expected, rtol=1e-11):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol * float(jnp.abs(other).max()))
 
 
-@pytest.mark.parametrize("times", [0, 1, 2, 5])
+@pytest.mark.parametrize("times", slow_among([0, 1, 2, 5], [5]))
 @pytest.mark.parametrize("dtype, rtol", [("float32", 1e-5), ("float64", 1e-13)])
 def test_outputs_are_those_of_the_layers(times, dtype, rtol):
     net, x = network(times, dtype), points(4099, dtype)
@@ -78,7 +79,7 @@ def test_outputs_are_those_of_the_layers(times, dtype, rtol):
     close(net(x), plain(net, x), rtol)
 
 
-@pytest.mark.parametrize("times, count", [(0, 4096), (1, 10_007), (3, 10_007)])
+@pytest.mark.parametrize("times, count", slow_among([(0, 4096), (1, 10_007), (3, 10_007)], [(1, 10_007), (3, 10_007)]))
 def test_gradients_are_those_of_the_layers(times, count):
     net, x = network(times, np.float64), points(count)
 
@@ -89,6 +90,7 @@ def test_gradients_are_those_of_the_layers(times, count):
     close(*grads)
 
 
+@pytest.mark.slow
 def test_forward_and_second_derivatives():
     net, x = network(2, np.float64), points(4100)
     tangent = jax.tree.map(lambda leaf: jnp.asarray(RNG.normal(size=leaf.shape)), net)
@@ -100,7 +102,12 @@ def test_forward_and_second_derivatives():
         close(*(jax.jit(derivative(slope(run)))(net) for run in (lambda net, x: net(x), plain)))
 
 
-@pytest.mark.parametrize("shape, axis", [((4100, 3), 1), ((3, 4100), 0), ((64, 3, 65), 1), ((2, 2050, 3), -1)])
+@pytest.mark.parametrize(
+    "shape, axis",
+    slow_among(
+        [((4100, 3), 1), ((3, 4100), 0), ((64, 3, 65), 1), ((2, 2050, 3), -1)], [((4100, 3), 1), ((2, 2050, 3), -1)]
+    ),
+)
 def test_any_axis_may_hold_the_features(shape, axis):
     net = network(2, np.float64)
     x = jnp.asarray(RNG.normal(size=shape))
@@ -109,6 +116,7 @@ def test_any_axis_may_hold_the_features(shape, axis):
     close(net(x, axis=axis), jnp.moveaxis(expected, -1, axis))
 
 
+@pytest.mark.slow
 def test_mapped_over_networks_and_compiled():
     nets, x = [network(2, np.float64) for _ in range(3)], points(4096)
     # The same positions everywhere, other weights: only such networks can be stacked.

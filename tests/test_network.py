@@ -297,12 +297,13 @@ BAD = [
     (lambda: dc.Network((dc.Layer(D22, jnp.array([0, jnp.inf])),)), ValueError, "weights must be finite; got inf"),
     (lambda: dc.Network(()), ValueError, "Network: layers must be a non-empty tuple"),
     (lambda: dc.Network([]), ValueError, "Network: layers must be a non-empty tuple"),  # pyright: ignore
-    (lambda: dc.Layer(D22, activation="relu"), TypeError, "Layer: activation must be one of"),  # pyright: ignore
+    (lambda: dc.Layer(D22, activation="rleu"), TypeError, "Layer: activation must be one of .*mean 'relu'"),
     (lambda: dc.Network((D22,)), TypeError, "Network: layers must be Layer or Repeat; got Dense"),  # pyright: ignore
     (lambda: dc.Network((dc.Layer(D32), dc.Layer(D22))), ValueError, "layer 0 gives 3 features but layer 1 takes 2"),
     (lambda: dc.Network((dc.Layer(linear.Dense(jnp.ones((1, 1), int))),)), TypeError, "every weight must be"),
     (lambda: dc.Layer(D32, jnp.zeros(2)), ValueError, r"Layer: bias must have shape \(3,\); got \(2,\)"),
-    (lambda: dc.Layer(jnp.ones((2, 2))), TypeError, "Layer: linear must be a map of dc.linear; got"),  # pyright: ignore
+    (lambda: dc.Layer("12"), TypeError, "Layer: linear must be a map of dc.linear or a matrix .*; got str"),
+    (lambda: dc.Layer(jnp.ones(2)), ValueError, r"Layer: linear must be a map .* \(out, in\); got shape \(2,\)"),
     (lambda: dc.Repeat((dc.Layer(D32),), 2), ValueError, "Repeat: the block must keep its size; got 2 to 3"),
     (lambda: dc.Repeat((dc.Layer(D22),), 0), ValueError, "Repeat: times must be at least 1; got 0"),
 ]  # fmt: skip
@@ -330,13 +331,17 @@ def test_a_diverged_network_is_not_refused():
 
 
 NARROW = """
-import numpy as np, deepconstruct as dc
-from deepconstruct import linear
-try:
-    dc.Network((dc.Layer(linear.Identity(1), np.zeros(1)),))
-except ValueError as error:
-    print(error)
-for build in (lambda: dc.parity(4, dtype="float64"), lambda: dc.fft(4, dtype="complex128")):
+import jax, numpy as np, deepconstruct as dc
+with jax.enable_x64(True):
+    wide = dc.parity(4, dtype="float64").network
+for build in (
+    lambda: dc.Network(wide.layers),
+    lambda: wide(np.ones(4)),
+    lambda: jax.jit(wide)(np.ones(4)),
+    lambda: dc.Network.from_matrices([np.eye(2)], None, "identity", dtype="float64"),
+    lambda: dc.parity(4, dtype="float64"),
+    lambda: dc.fft(4, dtype="complex128"),
+):
     try:
         build()
     except ValueError as error:
@@ -347,8 +352,11 @@ print(dc.parity(4)(np.ones(4)).dtype, dc.fft(4)(np.ones(4)).dtype)
 
 def test_64_bit_weights_need_64_bit_jax():
     run = subprocess.run([sys.executable, "-c", NARROW], capture_output=True, text=True, check=True)
-    network, parity, fft, dtypes = run.stdout.splitlines()
-    assert network.startswith("Network: float64 needs 64-bit JAX, which is off; call jax.config.update")
+    *networks, matrices, parity, fft, dtypes = run.stdout.splitlines()
+    assert len(networks) == 3
+    for network in networks:
+        assert network.startswith("Network: float64 needs 64-bit JAX, which is off; call jax.config.update")
+    assert matrices.startswith("Network.from_matrices: float64 needs 64-bit JAX")
     assert parity.startswith("parity: float64 needs 64-bit JAX")
     assert fft.startswith("fft: complex128 needs 64-bit JAX")
     assert dtypes == "float32 complex64"

@@ -15,6 +15,7 @@ from deepconstruct.activations import Sigmoid
 from deepconstruct.constructions.parity import tree
 from deepconstruct.linear import as_matrix
 from deepconstruct.network import flat_layers
+from marks import slow_among
 
 PRECISIONS = ["float32", "float64"]
 ACTIVATIONS = ["relu", "step", "sigmoid"]
@@ -53,7 +54,7 @@ def runs(n, shapes, **options):
     ]
 
 
-@pytest.mark.parametrize("n", range(1, 17))
+@pytest.mark.parametrize("n", slow_among(range(1, 17), (5, 6, *range(9, 16))))
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("activation", ["relu", "step"])
 def test_relu_and_step_are_bit_exact_on_every_input(activation, dtype, n):
@@ -74,7 +75,7 @@ def error_only(monkeypatch):
 
 
 @pytest.mark.usefixtures("error_only")
-@pytest.mark.parametrize("n", range(1, 17))
+@pytest.mark.parametrize("n", slow_among(range(1, 17), (5, 6, *range(9, 16))))
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_calibrated_sigmoids_only_round(dtype, n):
     for construction, got, expected in runs(n, SHAPES, activation="sigmoid", dtype=dtype):
@@ -96,7 +97,7 @@ def test_raw_sigmoids_round_to_the_right_bit_within_their_claim(dtype, n):
 
 
 @pytest.mark.usefixtures("error_only")
-@pytest.mark.parametrize("n", [3, 5, 7, 9, 14])
+@pytest.mark.parametrize("n", slow_among([3, 5, 7, 9, 14], (7, 9)))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("arity", [3, 4])
 def test_wider_gates_are_right_on_every_input(arity, activation, n):
@@ -106,7 +107,7 @@ def test_wider_gates_are_right_on_every_input(arity, activation, n):
         assert error <= construction.claim.error.absolute
 
 
-@pytest.mark.parametrize("n", [37, 1000, 4096])
+@pytest.mark.parametrize("n", slow_among([37, 1000, 4096], [1000]))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_large_trees_see_every_single_bit(activation, n):
     construction = dc.parity(n, activation=activation, dtype="float32")

@@ -79,6 +79,7 @@ def has_std(values: np.ndarray, wanted: float) -> bool:
     return bool(spread and abs(np.mean(values)) < 3 * wanted / np.sqrt(count))
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize("fans", ["layer", "pattern"])
 def test_glorot_noise_has_the_std_of_its_fans(name, fans):
@@ -305,6 +306,7 @@ def test_a_traced_scale_may_be_mapped():
         assert np.allclose(row, flat(one(scale)), rtol=0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_keys_may_be_mapped():
     keys = jax.random.split(KEY, 2)
 

@@ -6,11 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection, PolyCollection
 
 import deepconstruct as dc
 from deepconstruct.experiments import Basin
 from deepconstruct.plot.networks import _places
+
+
+def is_lines(collection):
+    from matplotlib.collections import LineCollection
+
+    return isinstance(collection, LineCollection)
+
 
 CANTOR, DUST = dc.systems.cantor(), dc.systems.cantor_dust()
 
@@ -22,7 +28,7 @@ CANTOR, DUST = dc.systems.cantor(), dc.systems.cantor_dust()
 )
 def test_network_has_a_mark_a_unit_and_a_line_a_synapse(construction):
     axes = dc.plot.network(construction).axes[0]
-    lines = [c for c in axes.collections if isinstance(c, LineCollection)]
+    lines = [c for c in axes.collections if is_lines(c)]
     assert sum(len(c.get_segments()) for c in lines) == dc.cost(construction).synapses
     marks = sum(np.shape(c.get_offsets())[0] for c in axes.collections if c not in lines)
     cost = dc.cost(construction)
@@ -61,6 +67,8 @@ def test_spectrum_marks_the_peak(tmp_path):
 
 def patches(figure):
     """The corners of all polygons of a picture, a list of arrays."""
+    from matplotlib.collections import PolyCollection
+
     found = [c for c in figure.axes[0].collections if isinstance(c, PolyCollection)]
     return [np.asarray(path.vertices) for collection in found for path in collection.get_paths()]
 
@@ -201,7 +209,7 @@ def test_truncations_are_drawn_beside_the_curve():
 def test_error_bars_are_three_standard_errors():
     distribution = dc.data.FractalDistribution(CANTOR, 2, dc.data.fine)
     axes = dc.plot.truncations(distribution, [dc.fractal(CANTOR, 1)], jax.random.key(0), num=400, title="bars").axes[0]
-    (bars,) = (c for c in axes.collections if isinstance(c, LineCollection))
+    (bars,) = (c for c in axes.collections if is_lines(c))
     (_, low), (_, high) = bars.get_segments()[0]
     error = (low + high) / 2
     assert np.isclose((high - low) / 2, 3 * np.sqrt(error * (1 - error) / 400))

@@ -8,14 +8,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import sympy
 
 import deepconstruct as dc
 from deepconstruct.constructions.polynomials.scheduling import schedule
+from marks import slow_among
 from rationals import error_within, evaluate, evaluate_polynomial, fractions
 
 SMOOTH = ("sigmoid", "tanh", "gelu", "softplus", "exp")
-X, Y, Z = sympy.symbols("x y z")
 
 
 def random_terms(rng, variables, *, degree=7, kind: type = float):
@@ -113,7 +112,7 @@ def test_degrees_zero_and_one_need_no_neuron(terms):
 # Claims -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variables", [1, 3, 4])
+@pytest.mark.parametrize("variables", slow_among([1, 3, 4], [4]))
 @pytest.mark.parametrize("activation,dtype", [*((name, "float64") for name in ("square", *SMOOTH)), ("exp", "float32")])
 def test_random_polynomials_keep_their_claims(activation, dtype, variables):
     rng = np.random.default_rng(variables)
@@ -131,7 +130,7 @@ def test_an_activation_of_ones_own_is_an_estimate_that_holds():
 
 
 @pytest.mark.parametrize("activation", ["square", "sigmoid"])
-@pytest.mark.parametrize("degree,bound", [(13, 1e-3), (4, 1e-10), (2, 1e-20)])
+@pytest.mark.parametrize("degree,bound", slow_among([(13, 1e-3), (4, 1e-10), (2, 1e-20)], [(13, 1e-3)]))
 def test_claims_cover_underflow(activation, degree, bound):
     # The model of the claims lets results be flushed to zero, and CPUs do so.
     built = dc.polynomial({(degree,): 1.0}, bound=bound, activation=activation, dtype="float32")
@@ -222,23 +221,33 @@ def test_depth_is_the_logarithm_of_the_degree(degree):
 # sympy --------------------------------------------------------------------------------------------
 
 
-def test_sympy_expressions_take_their_symbols_by_name():
-    built = dc.polynomial((X + Y) ** 2 * Z / 4 - 3, dtype="float64")
+@pytest.fixture(scope="module")
+def sympy():
+    import sympy  # here, since it is slow to import
+
+    return sympy
+
+
+def test_sympy_expressions_take_their_symbols_by_name(sympy):
+    x, y, z = sympy.symbols("x y z")
+    built = dc.polynomial((x + y) ** 2 * z / 4 - 3, dtype="float64")
     assert terms_of(built) == {(2, 0, 1): 0.25, (1, 1, 1): 0.5, (0, 2, 1): 0.25, (0, 0, 0): -3.0}
     x = np.random.default_rng(0).uniform(-1, 1, (5, 3))
     assert evaluate(built, x)[:, 0].tolist() == [(a + b) ** 2 * c / 4 - 3 for a, b, c in fractions(x)]
 
 
-def test_the_order_of_sympy_variables_is_kept():
-    terms = terms_of(dc.polynomial(X**2 * Y + 3 * Z, variables=(Z, Y, X)))
+def test_the_order_of_sympy_variables_is_kept(sympy):
+    x, y, z = sympy.symbols("x y z")
+    terms = terms_of(dc.polynomial(x**2 * y + 3 * z, variables=(z, y, x)))
     assert terms == {(0, 1, 2): 1.0, (1, 0, 0): 3.0}
-    assert dc.polynomial(X**2, variables=[X, Y]).in_size == 2
-    assert dc.polynomial(sympy.Poly(X + Y**2, X, Y)).in_size == 2
-    assert dc.polynomial(sympy.Integer(3), variables=(X, Y))([1.0, 1.0]).tolist() == [3.0]
+    assert dc.polynomial(x**2, variables=[x, y]).in_size == 2
+    assert dc.polynomial(sympy.Poly(x + y**2, x, y)).in_size == 2
+    assert dc.polynomial(sympy.Integer(3), variables=(x, y))([1.0, 1.0]).tolist() == [3.0]
 
 
-@pytest.mark.parametrize("expression", [sympy.sin(X), 1 / X + Y, sympy.sqrt(X), X**Y])
-def test_sympy_expressions_that_are_not_polynomials_are_refused(expression):
+@pytest.mark.parametrize("expression", ["sin(x)", "1 / x + y", "sqrt(x)", "x**y"])
+def test_sympy_expressions_that_are_not_polynomials_are_refused(expression, sympy):
+    expression = sympy.sympify(expression)
     with pytest.raises(ValueError, match=r"polynomial: .* is not a polynomial in x"):
         dc.polynomial(expression)
 
@@ -263,7 +272,10 @@ MATRICES = {
 
 
 @pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES.keys())
-@pytest.mark.parametrize("activation,dtype", [("square", "float32"), ("square", "float64"), ("sigmoid", "float64")])
+@pytest.mark.parametrize(
+    "activation,dtype",
+    slow_among([("square", "float32"), ("square", "float64"), ("sigmoid", "float64")], [("square", "float64")]),
+)
 def test_quadratic_forms_are_those_of_the_matrix(matrix, activation, dtype):
     rng = np.random.default_rng(0)
     built = dc.quadratic_form(matrix, activation=activation, dtype=dtype)

@@ -1,7 +1,13 @@
-"""Without x64, and with every annotation checked: what only another process can show."""
+"""Without x64, and with every annotation checked."""
 
 import subprocess
 import sys
+
+import jax
+import numpy as np
+import pytest
+
+import deepconstruct as dc
 
 
 def run(code, *, timeout=300):
@@ -10,57 +16,52 @@ def run(code, *, timeout=300):
     return result.stdout
 
 
-BUILDERS = [
-    "dc.parity(4, dtype='float64')",
-    "dc.parity_shallow(4, dtype='float64')",
-    "dc.parity_bounded_depth(4, 3, dtype='float64')",
-    "dc.fft(4, dtype='complex128')",
-    "dc.astype(dc.parity(4).network, 'float64')",
-    "dc.catalog.build('parity', 4, dtype='float64')",
-]
+BUILDERS = {
+    "parity": lambda: dc.parity(4, dtype="float64"),
+    "parity_shallow": lambda: dc.parity_shallow(4, dtype="float64"),
+    "parity_bounded_depth": lambda: dc.parity_bounded_depth(4, 3, dtype="float64"),
+    "fft": lambda: dc.fft(4, dtype="complex128"),
+    "astype": lambda: dc.astype(dc.parity(4).network, "float64"),
+    "catalog": lambda: dc.catalog.build("parity", 4, dtype="float64"),
+}
+OFF = r"(float64|complex128) needs 64-bit JAX, which is off; call"
 
 
-def test_without_x64_defaults_are_32_bits_and_64_are_refused_by_name():
-    code = """
-import deepconstruct as dc, numpy as np
-assert dc.parity(5).claim.dtype == dc.parity(5).network.dtype.name == "float32"
-assert dc.fft(8).claim.dtype == "complex64"
-assert dc.realify(dc.fft(8)).claim.dtype == "float32"
-assert dc.parity_shallow(3)(np.ones(3)).dtype == "float32"
-assert dc.fft(8)(np.ones(8, complex)).dtype == "complex64"
-assert dc.certify(dc.parity(9)).verdict == dc.certify(dc.fft(16)).verdict == "proved"
-for name in dc.catalog.names():
-    assert dc.catalog.build(name).claim.dtype in ("float32", "complex64"), name
-"""
-    for builder in BUILDERS:
-        code += f"try:\n    {builder}\n    print('taken')\nexcept ValueError as error:\n    print(error)\n"
-    refusals = run(code).splitlines()
-    owners = ["parity", "parity_shallow", "parity_bounded_depth", "fft", "astype", "parity"]
-    for refusal, owner, builder in zip(refusals, owners, BUILDERS, strict=True):
-        dtype = "complex128" if "complex128" in builder else "float64"
-        assert refusal.startswith(f"{owner}: {dtype} needs 64-bit JAX, which is off; call"), refusal
+@pytest.mark.parametrize("name", BUILDERS)
+def test_without_x64_64_bits_are_refused_by_name(name):
+    owner = "parity" if name == "catalog" else name
+    with jax.enable_x64(False), pytest.raises(ValueError, match=f"^{owner}: {OFF}"):
+        BUILDERS[name]()
 
 
-def test_a_64_bit_construction_is_refused_once_x64_is_off_again():
-    code = """
-import jax, numpy as np
-jax.config.update("jax_enable_x64", True)
-import deepconstruct as dc
-built = dc.parity(4)
-jax.config.update("jax_enable_x64", False)
-for ask in (lambda: built(np.ones(4)), lambda: dc.certify(built), lambda: dc.Network(built.network.layers)):
-    try:
-        ask()
-        print("taken")
-    except ValueError as error:
-        print(error)
-"""
-    lines = run(code).splitlines()
-    assert len(lines) == 3
-    for line, owner in zip(lines, ("parity(4)", "certify", "Network"), strict=True):
-        assert line.startswith(f"{owner}: float64 needs 64-bit JAX"), line
+def test_without_x64_defaults_are_32_bits():
+    with jax.enable_x64(False):
+        assert dc.parity(5).claim.dtype == dc.parity(5).network.dtype.name == "float32"
+        assert dc.fft(8).claim.dtype == "complex64"
+        assert dc.realify(dc.fft(8)).claim.dtype == "float32"
+        assert dc.parity_shallow(3)(np.ones(3)).dtype == "float32"
+        assert dc.fft(8)(np.ones(8, complex)).dtype == "complex64"
+        assert dc.certify(dc.parity(9)).verdict == dc.certify(dc.fft(16)).verdict == "proved"
 
 
+@pytest.mark.parametrize("name", dc.catalog.names())
+def test_without_x64_every_entry_is_32_bits(name):
+    with jax.enable_x64(False):
+        assert dc.catalog.build(name).claim.dtype in ("float32", "complex64")
+
+
+@pytest.mark.parametrize("owner, ask", [
+    (r"parity\(4\)", lambda built: built(np.ones(4))),
+    ("certify", dc.certify),
+    ("Network", lambda built: dc.Network(built.network.layers)),
+])  # fmt: skip
+def test_a_64_bit_construction_is_refused_once_x64_is_off_again(owner, ask):
+    built = dc.parity(4, dtype="float64")
+    with jax.enable_x64(False), pytest.raises(ValueError, match=f"^{owner}: float64 needs 64-bit JAX"):
+        ask(built)
+
+
+@pytest.mark.slow
 def test_laws_hold_without_x64():
     code = """
 import hypothesis
@@ -94,6 +95,7 @@ with install_import_hook("deepconstruct", "checker.check"):
 BAD = ["dc.linear.Dense(jnp.ones(3)).apply(jnp.ones((1, 3)))", "dc.parity(3).network.layers[0].apply(jnp.ones((3,)))"]
 
 
+@pytest.mark.slow
 def test_every_entry_passes_with_its_annotations_checked():
     # jaxtyping's hook checks shapes and dtypes of all arguments and results with beartype; for that no program
     # needs to be fast.

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import deepconstruct as dc
 from deepconstruct.testing import excess, inputs
+from marks import slow_among
 from rationals import error_within, evaluate, fractions
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -76,6 +77,7 @@ def draw_composed(draw, dtype):
     )
 
 
+@pytest.mark.slow
 @DTYPES
 @hypothesis.settings(max_examples=6)
 @hypothesis.given(data=st.data())
@@ -85,6 +87,7 @@ def test_drawn_polynomials_of_products_of_parities_keep_their_claims(dtype, data
     assert_keeps_its_claim(construction, bits(construction.in_size))
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=10)
 @hypothesis.given(data=st.data())
 def test_drawn_polynomials_of_products_keep_their_claims(data):
@@ -100,7 +103,7 @@ def test_drawn_polynomials_of_products_keep_their_claims(data):
 
 
 @DTYPES
-@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("merge", slow_among([True, False], [False]))
 @pytest.mark.parametrize("unit", UNITS)
 def test_all_inputs_of_a_product_of_three_parities(unit, merge, dtype):
     tree = composed((2, 3, 1), "tree", "tanh", {(3,): 1.0, (1,): -2.0}, merge=merge, dtype=dtype, unit=unit)

@@ -47,6 +47,7 @@ def test_what_is_done_is_not_computed_again(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "data.json").read_text())["results"] == first["results"]
 
 
+@pytest.mark.slow
 def test_both_fans_are_reported(tmp_path, capsys):
     assert (
         main(["reproduce", "parity-basin", *SMALL, "--set", "fans=('layer', 'pattern')", "--out", str(tmp_path)]) == 0
@@ -96,6 +97,7 @@ TINY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_every_experiment_reports_what_it_measured(tmp_path, capsys, name):
     settings, expected = TINY[name]
@@ -154,6 +156,7 @@ def test_full_and_quick_settings_are_alike(name):
         assert type(value) is type(experiment.full[setting])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags, devices", [("", os.cpu_count()), ("--xla_force_host_platform_device_count=3", 3)])
 def test_all_cores_are_devices_unless_the_user_chose(tmp_path, flags, devices):
     changes = [*SMALL, "--set", "sizes=2", "--set", "scales=0.1"]

@@ -1,5 +1,8 @@
 """Sweeps: every run is where it belongs, whatever is traced, looped over or spread."""
 
+import copy
+import functools
+import pickle
 import sys
 
 import jax
@@ -7,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import AxisType
 
 import deepconstruct as dc
 from deepconstruct._sweep import driver
@@ -170,3 +174,65 @@ def test_batches_shrink_until_memory_holds_them(monkeypatch):
     monkeypatch.setattr(driver, "budget", lambda mesh: 2**10)
     with pytest.raises(MemoryError, match=r"a single run takes .* GiB a device; half of what is free"):
         run_sweep(wide, {"x": [1.0, 2.0]}, seeds=4)
+
+
+def test_a_table_has_a_row_a_run(monkeypatch):
+    grid = {"kind": ["a", "b"], "v": np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])}
+    found = run_sweep(lambda key, kind, v: {"sum": v.sum(), "twice": 2 * v}, grid, seeds=[7, 9])
+    table = found.to_dataframe()
+    assert list(table) == ["kind", "v[0]", "v[1]", "seed", "sum", "twice[0]", "twice[1]"]
+    assert len(table) == 12
+    row = table[(table["kind"] == "b") & (table["v[0]"] == 5) & (table["seed"] == 9)]
+    assert row.iloc[0].tolist() == ["b", 5.0, 6.0, 9, 11.0, 10.0, 12.0]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"sweep: to_dataframe needs pandas: pip install 'deepconstruct\[sweep\]'"):
+        found.to_dataframe()
+
+
+@pytest.mark.parametrize("copied", [lambda found: pickle.loads(pickle.dumps(found)), copy.deepcopy, copy.copy])
+def test_a_sweep_can_be_copied(copied):
+    found = run_sweep(draw, {"scale": [0.5, 1.5], "n": [1, 2]}, seeds=2)
+    again = copied(found)
+    assert repr(again) == repr(found)
+    assert again.axes["n"] == (1, 2)
+    np.testing.assert_array_equal(again.axes["scale"], [0.5, 1.5])
+    np.testing.assert_array_equal(again["noise"], found["noise"])
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        again.values["noise"] = 0
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_a_mesh_may_be_set(kind):
+    def closing(key, scale, n, weights):
+        return scale * n * weights.sum() + jax.random.normal(key)
+
+    grid = {"scale": [0.5, 1.5], "n": [1, 2]}
+    plain = run_sweep(functools.partial(closing, weights=jnp.ones(3)), grid, seeds=3)
+    with jax.set_mesh(jax.make_mesh((1,), ("x",), axis_types=(kind,))):
+        key, weights = jax.random.key(3), jnp.ones(3)  # arrays of this mesh
+        found = run_sweep(functools.partial(closing, weights=weights), grid, seeds=3, key=key)
+    np.testing.assert_array_equal(found["value"], plain["value"])
+
+
+def test_what_jax_cannot_do_is_not_hidden():
+    def undone(key, scale):
+        raise NotImplementedError("of my own")
+
+    with pytest.raises(NotImplementedError, match="of my own"):
+        run_sweep(undone, {"scale": [0.5]})
+
+
+@pytest.mark.parametrize("key", [KEY, jax.random.PRNGKey(3)], ids=["typed", "old"])
+def test_runs_are_concrete_without_jit(key):
+    seen = []
+
+    def run(key, scale):
+        seen.append(scale)
+        return {"value": scale + jax.random.normal(key)}
+
+    plain = run_sweep(run, {"scale": [0.5, 1.5]}, seeds=2, key=key)
+    seen.clear()
+    with jax.disable_jit():
+        found = run_sweep(run, {"scale": [0.5, 1.5]}, seeds=2, key=key)
+    assert [float(scale) for scale in seen] == [0.5, 0.5, 1.5, 1.5]
+    np.testing.assert_allclose(found["value"], plain["value"], rtol=1e-15)

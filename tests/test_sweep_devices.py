@@ -50,12 +50,14 @@ def same(path, expected):
             np.testing.assert_array_equal(found[name], values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [3, 4])
 def test_devices_share_a_sweep(tmp_path, alone, devices):
     assert start(tmp_path / "found.npz", devices=devices).wait() == 0
     same(tmp_path / "found.npz", alone)
 
 
+@pytest.mark.slow
 def test_processes_share_a_sweep_and_a_store(tmp_path, alone):
     """The first process alone writes; both return everything, computed or read."""
     for _ in range(2):

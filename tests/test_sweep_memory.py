@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 RUN = """
 import resource, sys
 import deepconstruct as dc, jax
@@ -22,6 +24,7 @@ def peak_megabytes(runs):
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_hundred_batches_takes_the_memory_of_one():
     one, hundred = peak_megabytes(8), peak_megabytes(800)
     # All runs at once would take 800 more. The allocator keeps up to a hundred, and stays there.

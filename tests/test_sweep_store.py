@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct import _atomic
+from deepconstruct._io import atomic
 
 KEY = jax.random.key(0)
 GRID = {"n": [2, 3], "scale": [0.1, 0.2, 0.3]}
@@ -135,7 +135,7 @@ def test_a_failed_write_is_clear_and_corrupts_nothing(tmp_path, monkeypatch):
         real(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_atomic.os, "fsync", full)
+        patch.setattr(atomic.os, "fsync", full)
         with pytest.raises(OSError, match=r"batch-000003.npz could not be written \(No space left on device\)"):
             stored(tmp_path)
     assert len(batches(tmp_path)) == 3
@@ -159,6 +159,7 @@ def start(folder, result):
     return subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder), str(result)], stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_three_times_ends_the_same(tmp_path):
     whole, result = tmp_path / "whole.npy", tmp_path / "result.npy"
     assert start(tmp_path / "a", whole).wait() == 0

@@ -11,10 +11,11 @@ from . import (
     systems as systems,
     targets as targets,
 )
-from ._analysis.cost import Cost as Cost, cost as cost
+from ._analysis.cost import Cost as Cost, Costs as Costs, cost as cost
 from ._certify import Certificate as Certificate, certify as certify
 from ._change.perturb import perturb as perturb, reinitialize as reinitialize
-from ._compose.combine import (
+from ._checks import hint as _hint
+from ._compose import (
     fan_out as fan_out,
     parallel as parallel,
     realify as realify,
@@ -36,9 +37,15 @@ from .network import (
     Layer as Layer,
     Network as Network,
     Repeat as Repeat,
+    Unit as Unit,
+    Units as Units,
     layer_outputs as layer_outputs,
+    run_with as run_with,
+    stack as stack,
+    units as units,
+    unstack as unstack,
 )
-from .rewrite._densify import astype as astype, densify as densify, sparsity_pattern as sparsity_pattern
+from .rewrite import astype as astype, densify as densify, sparsity_pattern as sparsity_pattern
 from .systems import IFS as IFS
 from .targets import Target as Target
 
@@ -120,7 +127,7 @@ def __getattr__(name: str) -> _Any:
     elif not name.startswith("_") and name in _load("constructions").BUILDERS:
         value = _load("constructions").BUILDERS[name]
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_hint(name, _listed())}")
     globals()[name] = value
     return value
 

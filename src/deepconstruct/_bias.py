@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ._checks import check_leaf, check_shape, check_size
+from ._checks import as_numbers, check_leaf, check_shape, check_size
 
 
 class AbstractBias(eqx.Module):
@@ -17,6 +17,11 @@ class AbstractBias(eqx.Module):
     @abc.abstractmethod
     def size(self) -> int:
         """The number of units."""
+
+    @property
+    @abc.abstractmethod
+    def leaf_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the leaves, as those of a linear map."""
 
     @abc.abstractmethod
     def vector(self) -> Inexact[Array, " size"]:
@@ -33,7 +38,7 @@ class TiledBias(AbstractBias):
     shape: tuple[int, int, int] = eqx.field(static=True)
 
     def __init__(self, values: Inexact[Array, " block"], *, outer: int = 1, inner: int = 1):
-        self.values = jnp.asarray(values)
+        self.values = jnp.asarray(as_numbers("TiledBias", "values", values))
         self.shape = (
             check_size("TiledBias", "outer", outer),
             len(self.values),
@@ -48,6 +53,10 @@ class TiledBias(AbstractBias):
     def size(self) -> int:
         outer, block, inner = self.shape
         return outer * block * inner
+
+    @property
+    def leaf_shapes(self):
+        return ((self.shape[1],),)
 
     def vector(self):
         return jnp.broadcast_to(self.values[None, :, None], self.shape).reshape(self.size)
@@ -69,6 +78,11 @@ class JoinedBias(AbstractBias):
     @property
     def size(self) -> int:
         return sum(self.sizes)
+
+    @property
+    def leaf_shapes(self):
+        pairs = zip(self.parts, self.sizes, strict=True)
+        return tuple(shape for part, size in pairs for shape in bias_shapes(part, size))
 
     def vector(self):
         vectors = [bias_vector(part) for part in self.parts]
@@ -95,6 +109,13 @@ def check_bias(owner: str, bias: Any, size: int) -> None:
 def bias_vector(bias: Array | AbstractBias | None) -> Array | None:
     """The bias of every unit, or `None` where a layer has no bias."""
     return bias.vector() if isinstance(bias, AbstractBias) else bias
+
+
+def bias_shapes(bias: Any, size: int) -> tuple[tuple[int, ...], ...]:
+    """The shapes that the leaves of a bias have, in a layer of `size` units."""
+    if isinstance(bias, AbstractBias):
+        return bias.leaf_shapes
+    return () if bias is None else ((size,),)
 
 
 def join_biases(biases: list[Array | AbstractBias | None], sizes: list[int]) -> Array | AbstractBias | None:

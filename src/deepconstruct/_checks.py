@@ -2,7 +2,9 @@
 
 import difflib
 import operator
+import os
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -20,7 +22,7 @@ def check_size(owner: str, argument: str, value: Any, *, minimum: int = 1) -> in
     except TypeError:
         raise TypeError(f"{owner}: {argument} must be an integer; got {value!r} ({type(value).__name__})") from None
     if size < minimum:
-        raise ValueError(f"{owner}: {argument} must be at least {minimum}; got {size}")
+        raise ValueError(f"{owner}: {argument} must be at least {minimum}; got {digits(size)}")
     return size
 
 
@@ -66,6 +68,14 @@ def hint(value: Any, options: Iterable[str]) -> str:
     return f". Did you mean {near[0]!r}?" if near else ""
 
 
+def check_axis(owner: str, axis: Any) -> int:
+    """Return `axis` as an int."""
+    try:
+        return operator.index(axis)
+    except TypeError:
+        raise TypeError(f"{owner}: axis must be one integer; got {axis!r}") from None
+
+
 def check_scalar(owner: str, argument: str, value: Any, *, minimum: float = 0.0, strict: bool = False) -> float:
     """Return `value` as a finite float of at least (or above, if `strict`) `minimum`."""
     try:
@@ -106,6 +116,17 @@ def check_available(owner: str, dtype: Any) -> None:
         )
 
 
+def double_precision() -> Any:
+    """A context in which JAX has 64 bits, whatever the configuration says; its name moved between versions."""
+    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def check_weights(owner: str, tree: Any) -> None:
+    """Refuse 64-bit arrays that have left the x64 scope in which they were made."""
+    for leaf in jax.tree.leaves(tree):
+        check_available(owner, leaf.dtype)
+
+
 def check_key(owner: str, key: Any) -> None:
     """Refuse what isn't one PRNG key (typed, or an old-style pair of 32-bit words)."""
     dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
@@ -118,9 +139,90 @@ def check_key(owner: str, key: Any) -> None:
     raise TypeError(f"{owner}: key must be one PRNG key, such as jax.random.key(0); got {what}")
 
 
+def as_numbers(owner: str, what: str, values: Any) -> Any:
+    """Return what users pass as numbers, as an array that JAX takes; text and objects are refused.
+
+    Arrays of JAX stay as they are. NumPy's come in the byte order of this machine, and those of
+    extended precision in double precision, the widest that JAX has.
+    """
+    if isinstance(values, jax.Array) or hasattr(values, "__jax_array__"):
+        array = jnp.asarray(values)
+    else:
+        array = _as_numpy(owner, what, values)
+    if not (array.dtype == bool or jnp.issubdtype(array.dtype, np.number)):
+        raise TypeError(f"{owner}: {what} must be numbers; got {_kind_of(values, array.dtype)}")
+    return array
+
+
+def cast(numbers: Any, dtype: Any) -> jax.Array:
+    """What `as_numbers` gave, as an array of JAX; numbers beyond the dtype become infinite without a warning."""
+    with np.errstate(over="ignore"):
+        return jnp.asarray(numbers, dtype)
+
+
+def _kind_of(values: Any, dtype: Any) -> str:
+    if isinstance(values, str | bytes):
+        return f"{values!r}, a text"
+    kinds = {"O": "objects", "U": "texts", "S": "texts"}
+    kind = kinds.get(getattr(dtype, "kind", ""), dtype)
+    return f"{type(values).__name__} of {kind}" + "; convert it to floats first" * (kind == "objects")
+
+
+def _as_numpy(owner: str, what: str, values: Any) -> Any:
+    try:
+        array = np.asarray(values)
+    except jax.errors.TracerArrayConversionError:
+        return jnp.asarray(values)  # a list with traced numbers in it
+    except ValueError as error:
+        raise ValueError(f"{owner}: {what} must be an array; got nested lists of unequal lengths ({error})") from None
+    for wide, double in ((np.longdouble, np.float64), (np.clongdouble, np.complex128)):
+        if array.dtype == wide:
+            return array.astype(double)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def check_allocation(owner: str, what: str, entries: int, dtype: Any = np.float64) -> None:
+    """Refuse arrays of so many entries that this machine's memory can't hold them, before any is made."""
+    needed, held = entries * np.dtype(dtype).itemsize, memory()
+    if needed > held:
+        raise ValueError(f"{owner}: {what} would take {_bytes(needed)}, but this machine has {_bytes(held)} of memory")
+
+
+@lru_cache(maxsize=1)
+def memory() -> int:
+    """The bytes of memory of this machine; a terabyte where it doesn't tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 2**40
+
+
+def digits(number: int) -> str:
+    """An integer for messages: as it is, or in powers of two where it has too many digits."""
+    return str(number) if abs(number) < 2**64 else f"about 2^{number.bit_length() - 1}"
+
+
+def _bytes(count: int) -> str:
+    """A number of bytes for messages; sizes that no float holds as a power of two."""
+    if count >= 2**80:
+        return f"more than 2^{count.bit_length() - 1} bytes"
+    power = min(max(count.bit_length() - 1, 0) // 10, 7)
+    return f"{count / 1024**power:.3g} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB')[power]}"
+
+
 def is_concrete(array: Any) -> bool:
     """Whether the values of `array` can be looked at now (it is not being traced)."""
     return not isinstance(array, Tracer)
+
+
+def known(array: Any) -> Any:
+    """`array` as NumPy's where its values are known, so that nothing is compiled to compute with it."""
+    return np.asarray(array) if is_concrete(array) else array
+
+
+def library(*arrays: Any) -> Any:
+    """NumPy if all arrays are its own, else `jax.numpy`."""
+    return np if all(isinstance(array, np.ndarray) for array in arrays) else jnp
 
 
 def check_finite(owner: str, what: str, tree: Any) -> None:

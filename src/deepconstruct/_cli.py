@@ -13,7 +13,8 @@ import jax
 
 from . import __version__, catalog
 from ._analysis.cost import cost
-from ._certify import certify
+from ._certify import METHODS, certify
+from ._checks import hint
 from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
 from .construction import shown
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_list)
 
     check = commands.add_parser("certify", help="build one construction and certify it")
-    check.add_argument("name", help="a name from 'deepconstruct list'")
+    check.add_argument("name", type=lambda name: name.replace("-", "_"), help="a name from 'deepconstruct list'")
     check.add_argument("--size", help="its leading argument, such as n (default: the catalog's)")
     check.add_argument(
         "--set",
@@ -53,11 +54,11 @@ def _parser() -> argparse.ArgumentParser:
         help="any argument of its builder, such as n=8; as often as you like",
     )
     check.add_argument("--dtype", help="such as float64 or complex128 (default: 32 bits)")
-    check.add_argument("--method", default="auto", help="auto, exhaustive, basis or sampling")
+    check.add_argument("--method", default="auto", help=f"auto, {', '.join(method.name for method in METHODS)}")
     check.set_defaults(run=_certify)
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
-    again.add_argument("name", type=_hyphenated, choices=sorted(EXPERIMENTS), help="which: %(choices)s", metavar="NAME")
+    again.add_argument("name", type=_experiment, help=f"which: {', '.join(sorted(EXPERIMENTS))}", metavar="NAME")
     again.add_argument("--full", action="store_true", help="the source's own sizes, for accelerators")
     again.add_argument("--out", type=Path, help="folder for figure, data and report (default: ./NAME)")
     again.add_argument(
@@ -71,8 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _hyphenated(name: str) -> str:
-    return name.replace("_", "-")
+def _experiment(name: str) -> str:
+    """The name of an experiment, with hyphens or underscores."""
+    found = name.replace("_", "-")
+    if found not in EXPERIMENTS:
+        known = ", ".join(sorted(EXPERIMENTS))
+        raise argparse.ArgumentTypeError(f"no experiment {name!r}; known are {known}{hint(found, EXPERIMENTS)}")
+    return found
 
 
 def _tour(options: argparse.Namespace) -> int:

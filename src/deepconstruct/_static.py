@@ -1,9 +1,10 @@
-"""Arrays as static fields: read-only, hashable, interned by content."""
+"""Arrays as static fields (read-only, hashable, interned by content), and arrays of either library."""
 
 import hashlib
 import weakref
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 _interned: "weakref.WeakValueDictionary[tuple, StaticArray]" = weakref.WeakValueDictionary()
@@ -51,3 +52,21 @@ def check_static(owner: str, argument: str, value: Any, dtype: Any, dimensions: 
             f"{owner}: {argument} must be a static array of {np.dtype(dtype)} with {dimensions} axes; got {value!r}"
         )
     return value.array
+
+
+def namespace(x: Any) -> Any:
+    """NumPy or JAX, whichever the array belongs to."""
+    return x.__array_namespace__() if hasattr(x, "__array_namespace__") else jnp
+
+
+def inexact(x: Any) -> Any:
+    """The array, or its floats in the default precision if it holds integers or Booleans."""
+    if jnp.issubdtype(x.dtype, np.inexact):
+        return x
+    return x.astype(float if isinstance(x, np.ndarray) else jnp.result_type(float))
+
+
+def like(x: Any, constant: Any) -> Any:
+    """A constant in the kind and precision of `x`, with as many axes."""
+    values = namespace(x).asarray(constant, dtype=x.dtype)
+    return values.reshape((1,) * (x.ndim - values.ndim) + values.shape)

@@ -5,7 +5,6 @@ and shown in the README's table. The entries stand at the end of their builders'
 """
 
 import dataclasses
-import html
 import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -13,7 +12,9 @@ from typing import Any
 
 from ._analysis.cost import cost
 from ._checks import hint
-from ._compose.combine import fan_out, parallel, realify, repeat, series
+from ._compose import fan_out, parallel, realify, repeat, series
+from ._io.html import html_table
+from ._io.tables import dataframe, text_table
 from .construction import (
     Built,
     Construction,
@@ -29,7 +30,7 @@ from .construction import (
 )
 from .construction.origin import thawed
 from .constructions import BUILDERS
-from .rewrite._densify import densify
+from .rewrite import densify
 
 __all__ = ["ENTRIES", "Entry", "Formula", "Row", "Table", "build", "get", "names", "rebuild", "row", "table"]
 
@@ -176,19 +177,13 @@ class Table:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        lines = [_HEADS, *([_cell(value) for value in _values(row)] for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
+        return text_table(_HEADS, self._cells())
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th>{head}</th>" for head in _HEADS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in _values(row)) + "</tr>"
-            for row in self.rows
-        )
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        return html_table(_HEADS, self._cells())
+
+    def _cells(self) -> list[list[str]]:
+        return [[_cell(value) for value in _values(row)] for row in self.rows]
 
     def to_dataframe(self) -> Any:
         """A pandas data frame with a row for each construction.
@@ -196,11 +191,7 @@ class Table:
         Raises:
             ImportError: without pandas.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("catalog: to_dataframe needs pandas: pip install pandas") from error
-        return pandas.DataFrame([_values(row) for row in self.rows], columns=_HEADS)
+        return dataframe("catalog", {head: [getattr(row, head) for row in self.rows] for head in _HEADS})
 
 
 _HEADS = [field.name for field in dataclasses.fields(Row)]

@@ -1,9 +1,50 @@
-"""Truncated power series as arrays `(terms, ...)` of coefficients.
+"""Truncated power series: what is known of one, and as arrays `(terms, ...)` of coefficients.
 
-All work along the first axis, so that one call expands a function about many centers.
+All operations work along the first axis, so that one call expands a function about many centers.
 """
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Taylor:
+    """The expansion of an activation about `center`, valid within `radius` of it.
+
+    Attributes:
+        center: the point.
+        coefficients: the first terms, by order.
+        slack: bounds of their errors.
+        radius: how far from the center `tail` holds (exclusive).
+        tail: `tail(h)` bounds what is left out within `h` of the center.
+        proved: whether `tail` is a bound, or merely hoped to be small.
+    """
+
+    center: float
+    coefficients: np.ndarray
+    slack: np.ndarray
+    radius: float
+    tail: Callable[[float], float]
+    proved: bool = True
+
+    def moduli(self) -> np.ndarray:
+        """Upper bounds of the moduli of the coefficients."""
+        return np.abs(self.coefficients) + self.slack
+
+    def height(self, h: float) -> float:
+        """A bound of the modulus of the function within `h` of the center."""
+        return float(self.moduli() @ h ** np.arange(len(self.coefficients))) + self.tail(h)
+
+    def slope(self, h: float) -> float:
+        """A bound of the modulus of the derivative within `h` of the center.
+
+        Cauchy's estimate on a disc of radius `step` gives the tail's derivative from its height.
+        """
+        orders = np.arange(1, len(self.coefficients))
+        step = (min(self.radius, 2 * h + 1) - h) / 2
+        return float((orders * self.moduli()[1:]) @ h ** (orders - 1)) + self.tail(h + step) / step
 
 
 def variable(center: np.ndarray, terms: int) -> np.ndarray:

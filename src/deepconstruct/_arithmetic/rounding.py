@@ -27,6 +27,23 @@ def gamma(terms: float, u: float) -> float:
     return terms * u / (1 - terms * u)
 
 
+def growth(terms: Any, u: float) -> Any:
+    """`gamma` of one number of terms or of many, infinite where it has no bound."""
+    product = np.asarray(terms, float) * u
+    found = np.where(product < 0.5, product / (1 - np.minimum(product, 0.5)), math.inf)
+    return found if found.ndim else float(found)
+
+
+def holds_grid(dtype: Any, step: float, largest: float) -> bool:
+    """Whether a dtype holds every multiple of `step`, a power of two, up to `largest` in modulus.
+
+    Then sums of such multiples whose partial sums stay within `largest` don't round.
+    """
+    info = jnp.finfo(dtype)
+    fits = largest <= step * 2.0 ** (info.nmant + 1) and largest <= float(info.max)
+    return bool(fits and step >= float(info.tiny))
+
+
 def dot_terms(terms: int) -> int:
     """The `n` of `gamma` for a sum of `terms` products with a bias: one rounding of each weight
     when it was stored, one of each product, and the additions.

@@ -6,16 +6,10 @@ to at most `peak (h / rho)^K / (1 - h / rho)` within `h` of `c`. Coefficients ar
 precision; what that loses is covered by a share of Cauchy's bound.
 """
 
-import dataclasses
 import math
-from collections.abc import Callable
-from functools import lru_cache, singledispatch
-from typing import Any
+from functools import singledispatch
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.experimental.jet import jet
 
 from ..activations import (
     GELU,
@@ -30,8 +24,9 @@ from ..activations import (
     Square,
     Tanh,
 )
+from .custom import custom_coefficients, expand_custom
 from .logistic import logistic
-from .power_series import exponential, integral, logistic_of, multiply, variable
+from .power_series import Taylor, exponential, integral, logistic_of, multiply, variable
 
 TERMS = 96
 
@@ -40,44 +35,6 @@ _SLACK = 2.0**-50
 
 # The logistic function has its poles at distance pi from the real line: stay within this much.
 _LOGISTIC_RADIUS = 2.75
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Taylor:
-    """The expansion of an activation about `center`, valid within `radius` of it.
-
-    Attributes:
-        center: the point.
-        coefficients: the first terms, by order.
-        slack: bounds of their errors.
-        radius: how far from the center `tail` holds (exclusive).
-        tail: `tail(h)` bounds what is left out within `h` of the center.
-        proved: whether `tail` is a bound, or merely hoped to be small.
-    """
-
-    center: float
-    coefficients: np.ndarray
-    slack: np.ndarray
-    radius: float
-    tail: Callable[[float], float]
-    proved: bool = True
-
-    def moduli(self) -> np.ndarray:
-        """Upper bounds of the moduli of the coefficients."""
-        return np.abs(self.coefficients) + self.slack
-
-    def height(self, h: float) -> float:
-        """A bound of the modulus of the function within `h` of the center."""
-        return float(self.moduli() @ h ** np.arange(len(self.coefficients))) + self.tail(h)
-
-    def slope(self, h: float) -> float:
-        """A bound of the modulus of the derivative within `h` of the center.
-
-        Cauchy's estimate on a disc of radius `step` gives the tail's derivative from its height.
-        """
-        orders = np.arange(1, len(self.coefficients))
-        step = (min(self.radius, 2 * h + 1) - h) / 2
-        return float((orders * self.moduli()[1:]) @ h ** (orders - 1)) + self.tail(h + step) / step
 
 
 def expand(activation: AbstractActivation, center: float, *, order: int = 1) -> Taylor:
@@ -89,7 +46,7 @@ def expand(activation: AbstractActivation, center: float, *, order: int = 1) -> 
         TypeError: an activation that isn't smooth, or not known to be.
     """
     if isinstance(activation, Custom):
-        return _expand_custom(activation, center, order)
+        return expand_custom(activation, center, order)
     radius, peak = disc(activation, center)
     terms = coefficients(activation, np.array([center]), TERMS)[:, 0]
     if math.isinf(radius):  # a polynomial
@@ -126,82 +83,9 @@ def _logistic_peak(radius: float) -> float:
     return 1 / math.sin(max(radius, math.pi / 2))
 
 
-def _sixty_four_bits() -> Any:
-    """A context with 64-bit JAX that leaves the configuration alone; its name moved between versions."""
-    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
-
-
-# How many derivatives of a user's function are taken, by the fast way and by the slow one.
-_CUSTOM_TERMS, _NESTED_TERMS = 14, 8
-
-
-def _expand_custom(activation: Custom, center: float, least: int) -> Taylor:
-    """As far as JAX differentiates; behind that Lagrange's remainder where a derivative is bounded,
-    else a guess: that coefficients go on to fall as they did.
-    """
-    terms = coefficients(activation, np.array([center]), TERMS)[:, 0]
-    bounds = {order: bound for order, bound in activation.derivative_bounds if least <= order <= len(terms)}
-    if not bounds:
-        return _guessed(center, terms)
-    order = max(bounds)
-    factor = bounds[order] / math.factorial(order)
-    return Taylor(center, terms[:order], _custom_slack(terms[:order]), math.inf, lambda h: factor * h**order)
-
-
-def _guessed(center: float, terms: np.ndarray) -> Taylor:
-    peak = float(np.abs(terms).max()) or 1.0
-    falls = [(peak / abs(float(a))) ** (1 / k) for k, a in enumerate(terms) if k and a]
-    radius, order = min(falls, default=1.0), len(terms)
-
-    def tail(h: float) -> float:
-        return peak * (h / radius) ** order / (1 - h / radius) if h < radius else math.inf
-
-    return Taylor(center, terms, _custom_slack(terms), radius, tail, proved=False)
-
-
-def _custom_slack(terms: np.ndarray) -> np.ndarray:
-    return 2.0**-44 * np.maximum(np.abs(terms), 2.0**-8 * np.abs(terms).max())
-
-
 @coefficients.register
 def _(activation: Custom, centers, terms):
-    with _sixty_four_bits():
-        try:
-            derivatives = _derivatives(activation.function, np.asarray(centers, np.float64))
-        except (jax.errors.JAXTypeError, TypeError, AttributeError) as error:
-            raise TypeError(f"{activation.name()}: the function must be written in JAX, elementwise: {error}") from None
-    factorials = np.cumprod(np.concatenate([[1.0], np.arange(1.0, len(derivatives))]))
-    return (derivatives / factorials[:, None])[:terms]
-
-
-def _derivatives(function: Callable, points: np.ndarray) -> np.ndarray:
-    """Derivatives of order 0, 1, ... by Taylor mode, or nested, and fewer, where it lacks a rule."""
-    try:
-        return np.asarray(_by_taylor_mode(function)(points))
-    except (NotImplementedError, KeyError, jax.errors.UnexpectedTracerError):
-        return np.asarray(_by_nesting(function)(points))
-
-
-@lru_cache(maxsize=64)
-def _by_taylor_mode(function: Callable) -> Callable:
-    def derivatives(points: jax.Array) -> jax.Array:
-        series = [jnp.ones_like(points), *[jnp.zeros_like(points)] * (_CUSTOM_TERMS - 2)]
-        value, higher = jet(function, (points,), (series,))
-        return jnp.stack([value, *higher])
-
-    return jax.jit(derivatives)
-
-
-@lru_cache(maxsize=64)
-def _by_nesting(function: Callable) -> Callable:
-    orders = [function]
-    for _ in range(_NESTED_TERMS - 1):
-        orders.append(_derivative(orders[-1]))
-    return jax.jit(lambda points: jnp.stack([order(points) for order in orders]))
-
-
-def _derivative(function: Callable) -> Callable:
-    return lambda z: jax.jvp(function, (z,), (jnp.ones_like(z),))[1]
+    return custom_coefficients(activation, centers)[:terms]
 
 
 @coefficients.register

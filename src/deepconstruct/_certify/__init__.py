@@ -1,13 +1,21 @@
-"""Certification: which method proves a claim, or at least tests it."""
+"""Certification: which method proves a claim, or at least tests it.
+
+A method is a file that ends with a `Method`; it is offered by standing in `METHODS`.
+"""
+
+import dataclasses
+import time
 
 from .._checks import check_available, check_choice, check_size
 from ..construction import Construction
-from .basis import LARGEST as _LARGEST_BASIS, by_basis, is_linear_claim
-from .certificate import Certificate as Certificate
-from .exhaustive import LARGEST as _LARGEST_DOMAIN, by_enumeration
-from .sampling import by_sampling
+from . import basis, exhaustive, sampling
+from .certificate import Attempts, Certificate as Certificate, open_case
+from .method import Method, Options
 
-__all__ = ["Certificate", "certify"]
+__all__ = ["METHODS", "Certificate", "certify"]
+
+# In the order in which `method="auto"` tries them.
+METHODS: tuple[Method, ...] = (exhaustive.METHOD, basis.METHOD, sampling.METHOD)
 
 
 def certify(construction: Construction, *, method: str = "auto", samples: int = 10_000) -> Certificate:
@@ -15,14 +23,12 @@ def certify(construction: Construction, *, method: str = "auto", samples: int = 
 
     Args:
         construction: what to check.
-        method: `"exhaustive"` runs every input of a finite domain of up to 2^26 vectors; `"basis"`
-            bounds a linear network on all of R^n or C^n by its matrix and a-priori rounding, up to
-            n = 4096; `"sampling"` only tests. `"auto"` takes the first of these that applies.
+        method: `"auto"` takes the first of these that applies and decides; {methods}.
         samples: how many random inputs for `"sampling"`.
 
     Returns:
-        A `Certificate` with the verdict `"proved"`, `"tested"` or `"refuted"`. Exhaustive proofs
-        are about the compiled program on this backend.
+        A `Certificate`, with the verdict `"proved"`, `"enumerated"`, `"tested"`, `"undecided"` or
+        `"refuted"`.
 
     Raises:
         ValueError: a method that doesn't apply, or a 64-bit construction without x64.
@@ -38,20 +44,34 @@ def certify(construction: Construction, *, method: str = "auto", samples: int = 
             f"certify: expected a Construction; got {type(construction).__name__}. "
             "A bare network has no claim: attach one with dc.claim(network, claim)"
         )
-    check_choice("certify", "method", method, ("auto", "exhaustive", "basis", "sampling"))
-    samples = check_size("certify", "samples", samples)
+    check_choice("certify", "method", method, ("auto", *(known.name for known in METHODS)))
+    options = Options(samples=check_size("certify", "samples", samples))
     check_available("certify", construction.claim.dtype)
-    if method == "auto":
-        method = _best_method(construction)
-    if method == "exhaustive":
-        return by_enumeration(construction)
-    return by_basis(construction) if method == "basis" else by_sampling(construction, samples)
+    began = time.perf_counter()
+    found = _decided(construction, method, options)
+    return dataclasses.replace(found, seconds=time.perf_counter() - began)
 
 
-def _best_method(construction: Construction) -> str:
-    domain = construction.claim.domain
-    if domain.cardinality is not None and domain.cardinality <= _LARGEST_DOMAIN:
-        return "exhaustive"
-    if is_linear_claim(construction) and domain.size <= _LARGEST_BASIS:
-        return "basis"
-    return "sampling"
+def _decided(construction: Construction, name: str, options: Options) -> Certificate:
+    """What the method says, or the first that decides."""
+    reasons: list[tuple[str, str]] = []
+    for method in METHODS:
+        if name not in ("auto", method.name):
+            continue
+        reason = method.applies(construction)
+        if reason is None:
+            found = method.run(construction, options)
+            if found.verdict != "undecided" or name != "auto":
+                return found
+            assert isinstance(found.evidence, Attempts)
+            reasons += found.evidence.reasons
+        elif name != "auto":
+            raise ValueError(f"certify: {reason}")
+        else:
+            reasons.append((method.name, reason))
+    return open_case(construction, "", tuple(reasons))
+
+
+certify.__doc__ = (certify.__doc__ or "").replace(
+    "{methods}", "; ".join(f'`"{method.name}"`, for {method.where}: {method.does}' for method in METHODS)
+)

@@ -1,13 +1,64 @@
 """What a certification returns."""
 
 import dataclasses
-import hashlib
 from typing import Any
 
 import jax
-import numpy as np
 
-from ..construction import Construction
+from ..construction import Bound, Construction
+from ..construction.encoding import digest
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What a method found: a record of its own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Enumerated(Evidence):
+    """Every input of the domain was run; `digits` is the most that a sum on the way needs, if nothing rounds."""
+
+    digits: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class MatrixBound(Evidence):
+    """Parts of a bound of `|network(x) - target(x)| / |x|` in the 2-norm.
+
+    Attributes:
+        difference: of the product of the stored weights to the target's matrix.
+        arithmetic: what the two were computed with.
+        rounding: of the network's operations.
+        flushed: what numbers below the least normal one add.
+        least: the least stretching of the target.
+        exponent: the bound holds for inputs whose norms lie between 2^-exponent and 2^exponent.
+    """
+
+    difference: float
+    arithmetic: float
+    rounding: float
+    flushed: float
+    least: float
+    exponent: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampled(Evidence):
+    """Inputs were drawn with the keys `jax.random.key(0)` to `jax.random.key(blocks - 1)`."""
+
+    blocks: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Tried(Evidence):
+    """Inputs were run at which the network was suspected to fail."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempts(Evidence):
+    """Why methods decided nothing: pairs of name and reason."""
+
+    reasons: tuple[tuple[str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,17 +66,26 @@ class Certificate:
     """How a claim was checked, and what came out.
 
     Attributes:
-        verdict: `"proved"`: the claimed error holds on the whole domain, for this backend;
-            `"tested"`: it held on samples; `"refuted"`: it fails at `counterexample`.
-        method: `"exhaustive"`, `"basis"` or `"sampling"`.
+        verdict: `"proved"`: the claim holds on the whole domain under the rounding model of claims, in
+            any order of operations, on any backend that keeps it; `"enumerated"`: it held at every input
+            when this program ran on this backend; `"tested"`: it held on samples; `"undecided"`: nothing
+            was found either way; `"refuted"`: it fails at `counterexample` when that is run.
+        method: the name of the method; `""` if none decided.
         name: of the target.
         domain: the claim's domain, as text.
+        covers: what was checked of the claim: `"error"`, and `"robustness"` where inputs beside the
+            domain were looked at too.
+        found: the largest error found, or a proved bound, split as the claimed one: what exceeds its absolute
+            part counts as relative, if it has a relative part. `None` if there is no finite one.
+        claimed: the error that was claimed.
+        evidence: the method's own record.
+        trusts: on what else the verdict rests.
         inputs: how many were run.
-        error: the largest error found, or the proved bound (`"basis"`); relative where `relative`.
-        claimed: the error that was claimed, in the same terms.
-        relative: whether the two are relative to the 2-norm of the target.
-        dtype, backend: what ran, and where.
-        digest: of the network's weights.
+        dtype: of the network.
+        backend: what ran it, or `None` if nothing was run.
+        digest: of the network: structure, activations and weights.
+        claim_digest: of the claim.
+        seconds: how long it took.
         counterexample: an input at which the claim fails, or `None`.
     """
 
@@ -33,49 +93,67 @@ class Certificate:
     method: str
     name: str
     domain: str
+    covers: tuple[str, ...]
+    found: Bound | None
+    claimed: Bound
+    evidence: Evidence
+    trusts: tuple[str, ...]
     inputs: int
-    error: float
-    claimed: float
-    relative: bool
     dtype: str
-    backend: str
+    backend: str | None
     digest: str
+    claim_digest: str
+    seconds: float = 0.0
     counterexample: tuple[float | complex, ...] | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether the claim was not refuted."""
-        return self.verdict != "refuted"
+        """Whether the claim was proved, or held at all inputs that were run."""
+        return self.verdict in ("proved", "enumerated", "tested")
 
     def __str__(self) -> str:
-        kind = " relative" if self.relative else ""
-        text = f"{self.verdict} ({self.method}, {self.inputs:,} inputs): error {self.error:.2g}{kind}"
+        if isinstance(self.evidence, Attempts):
+            return f"{self.verdict}: " + "; ".join(f"{name}: {reason}" for name, reason in self.evidence.reasons)
+        inputs = f", {self.inputs:,} inputs" if self.inputs else ""
+        text = f"{self.verdict} ({self.method}{inputs}): error {_shown(self.found)}"
         if self.counterexample is None:
             return text
-        shown = ", ".join(f"{value:g}" for value in self.counterexample[:8])
-        return f"{text} at ({shown}{', ...' if len(self.counterexample) > 8 else ''})"
+        values = ", ".join(f"{value:g}" for value in self.counterexample[:8])
+        return f"{text} at ({values}{', ...' if len(self.counterexample) > 8 else ''})"
 
 
-def certificate(construction: Construction, method: str, verdict: str, **fields: Any) -> Certificate:
-    """A certificate with what follows from the construction filled in."""
+def _shown(found: Bound | None) -> str:
+    if found is None:
+        return "not finite"
+    return "0" if found.is_exact else str(found)
+
+
+def certificate(construction: Construction, method: str, verdict: str, *, ran: bool, **fields: Any) -> Certificate:
+    """A certificate about the error with what follows from the construction filled in."""
     claim = construction.claim
     return Certificate(
         verdict=verdict,
         method=method,
         name=construction.name,
         domain=repr(claim.domain),
+        covers=("error",),
+        claimed=claim.error,
         dtype=claim.dtype,
-        backend=jax.default_backend(),
-        digest=digest(construction),
+        backend=jax.default_backend() if ran else None,
+        digest=digest(construction.network),
+        claim_digest=digest(claim),
         **fields,
     )
 
 
-def digest(construction: Construction) -> str:
-    """A short hash of all weights, in order."""
-    hasher = hashlib.blake2b(digest_size=8)
-    for leaf in jax.tree.leaves(construction.network):
-        array = np.asarray(leaf)
-        hasher.update(repr((array.shape, array.dtype.str)).encode())
-        hasher.update(np.ascontiguousarray(array).tobytes())
-    return hasher.hexdigest()
+def undecided(construction: Construction, method: str, reason: str, *, inputs: int = 0) -> Certificate:
+    """A certificate of a method that says why it decided nothing."""
+    return open_case(construction, method, ((method, reason),), inputs=inputs)
+
+
+def open_case(
+    construction: Construction, method: str, reasons: tuple[tuple[str, str], ...], *, inputs: int = 0
+) -> Certificate:
+    """A certificate that says why none of some methods decided."""
+    fields = {"found": None, "evidence": Attempts(reasons), "trusts": (), "inputs": inputs}
+    return certificate(construction, method, "undecided", ran=inputs > 0, **fields)

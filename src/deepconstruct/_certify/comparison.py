@@ -1,16 +1,27 @@
-"""Network and target side by side on a block of inputs."""
+"""Network and target side by side on blocks of inputs: what enumeration and sampling share."""
 
+from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
+import jax
+import numpy as np
 from jaxtyping import Array
 
-from ..construction import Claim
-from ..domains import AbstractDomain, Box, Product
+from .._arithmetic.trust import is_known
+from ..activations import GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh
+from ..construction import Bound, Claim, Construction, spread
 from ..network import Network, block_layers
+from .certificate import Certificate, Evidence, certificate, undecided
 
 _BLOCK = 2**17
 _CELLS = 2**23
+# So many inputs that break a claim in a block are also run alone: other shapes may sum in another order.
+_WITNESSES = 8
+_PURE = (GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh)
+# More than the roundings of moduli, norms and their quotients, in double precision.
+_SLACK = 2.0**-40
+# Targets are evaluated with a few roundings, and may leave a box by them.
+_ROOM = 2.0**-46
 
 
 def block_size(network: Network) -> int:
@@ -19,37 +30,139 @@ def block_size(network: Network) -> int:
     return min(_BLOCK, max(1, _CELLS // width))
 
 
-def claimed_terms(claim: Claim) -> dict[str, Any]:
-    """The claimed error, and whether it is relative: the terms in which `compare` measures."""
-    relative = claim.error.relative > 0
-    return {"claimed": claim.error.relative if relative else claim.error.absolute, "relative": relative}
+def runner(network: Network) -> Callable[[np.ndarray], np.ndarray]:
+    """The compiled network, from and to NumPy.
 
-
-def compare(network: Network, claim: Claim, x: Array) -> tuple[Array, Array]:
-    """For every row of `x`: the error, in the terms of the claim, and by what it breaks the claim.
-
-    A target outside its codomain breaks the claim too: compositions build on that.
+    What was compiled before is used again where it can't have changed: for networks of this library's
+    classes. Functions of a user's own may depend on what isn't seen here.
     """
-    wanted = claim.target(x)
-    error = jnp.abs(network(x.T, axis=0).T - wanted)
-    if claim.error.relative > 0:
-        size = jnp.linalg.norm(wanted, axis=-1)
-        over = jnp.linalg.norm(jnp.maximum(error - claim.error.absolute, 0), axis=-1)
-        excess = over - claim.error.relative * size
-        error = jnp.linalg.norm(error, axis=-1) / jnp.where(size > 0, size, 1)
-    else:
-        # No norm of squares here: they could underflow, and hide an error of 1e-30.
-        error = jnp.max(error, axis=-1)
-        excess = error - claim.error.absolute
-    return error, jnp.where(_inside(claim.codomain, wanted), excess, jnp.inf)
+    run = _run if is_known(network, _PURE) else jax.jit(lambda network, x: _forward(network, x))
+    return lambda x: np.asarray(run(network, x))
 
 
-def _inside(codomain: AbstractDomain, y: Array) -> Array:
-    """Membership, with room for the rounding of the target itself at the faces of a box."""
-    if isinstance(codomain, Product):
-        parts = [_inside(part, y[..., start:stop]) for (start, stop), part in codomain.spans()]
-        return jnp.all(jnp.stack(parts), axis=0)
-    if isinstance(codomain, Box):
-        room = 2.0**-20 * (abs(codomain.low) + abs(codomain.high))
-        return Box(codomain.n, codomain.low - room, codomain.high + room).contains(y)
-    return codomain.contains(y)
+def _forward(network: Network, x: Array) -> Array:
+    return network(x.T, axis=0).T
+
+
+_run = jax.jit(_forward)
+
+
+class Comparison:
+    """What came out so far: `found`, and which inputs break the claim.
+
+    Where the difference to the claim is within the rounding of this comparison, nothing is decided.
+    """
+
+    def __init__(self, construction: Construction):
+        self.construction, self.claim = construction, construction.claim
+        self.holds = True
+        self.broken: list[np.ndarray] = []
+        self._run = runner(construction.network)
+        self._absolute, self._relative = np.zeros(self.claim.codomain.size), 0.0
+
+    def add(self, x: np.ndarray) -> None:
+        """Run a block of inputs `(block, size)`, which must be floats of the network's dtype."""
+        broken, held, (absolute, relative) = self._judged(x, self._run(x))
+        self.holds = self.holds and bool(held.all())
+        self._absolute = np.maximum(self._absolute, _largest(absolute))
+        self._relative = max(self._relative, float(_largest(relative)))
+        if broken.any() and len(self.broken) < _WITNESSES:
+            sizes = np.where(broken, np.where(np.isnan(relative), np.inf, relative) + absolute.max(axis=1), -1.0)
+            worst = np.argsort(-np.where(np.isnan(sizes), np.inf, sizes), kind="stable")[:_WITNESSES]
+            self.broken += [x[index] for index in worst if broken[index]]
+
+    def _judged(self, x: np.ndarray, got: np.ndarray) -> tuple[Any, Any, tuple]:
+        wanted = self.claim.target.wide(x)
+        with np.errstate(all="ignore"):
+            broken, held, parts = _compared(self.claim, *_distances(got, wanted), wanted)
+        broken = broken | ~self.claim.codomain.contains(wanted, room=_ROOM)
+        return broken, held & self.claim.codomain.contains(wanted), parts
+
+    def counterexample(self) -> tuple[float | complex, ...] | None:
+        """An input that breaks the claim: one that does so when it is run alone, too, if there is any such."""
+        for x in self.broken:
+            if self._judged(x[None], np.asarray(self.construction(x))[None])[0].any():
+                return tuple(x.tolist())
+        return tuple(self.broken[0].tolist()) if self.broken else None
+
+    @property
+    def found(self) -> Bound | None:
+        """The largest error so far, split as the claimed one; `None` if it isn't finite."""
+        if not np.all(np.isfinite([*self._absolute, self._relative])):
+            return None
+        each = isinstance(self.claim.error.absolute, tuple)
+        return Bound(self._absolute if each else float(self._absolute.max()), self._relative)
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """The maximum over the inputs, infinite where one is NaN."""
+    return np.where(np.isnan(values), np.inf, values).max(axis=0)
+
+
+def conclude(
+    construction: Construction, method: str, verdict: str, comparison: Comparison, inputs: int, evidence: Evidence
+) -> Certificate:
+    """The certificate of what was run: `verdict` if all of it holds."""
+    if not comparison.broken and not (comparison.holds and inputs):
+        near, none = "errors too near to the bound", f"{construction.claim.dtype} holds no input that was drawn"
+        return undecided(construction, method, near if inputs else none, inputs=inputs)
+    return certificate(
+        construction,
+        method,
+        "refuted" if comparison.broken else verdict,
+        ran=True,
+        inputs=inputs,
+        found=comparison.found,
+        evidence=evidence,
+        trusts=("the target's values in extended precision", "results of the backend that ran"),
+        counterexample=comparison.counterexample(),
+    )
+
+
+def _distances(got: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the moduli of the differences, from below and from above; equal ones for real numbers.
+
+    These are differences rounded away from zero: a float exceeds it just if it exceeds the difference.
+    """
+    if np.iscomplexobj(got) or np.iscomplexobj(wanted):
+        size = np.abs(got.astype(np.clongdouble) - wanted.astype(np.clongdouble))
+        return size * (1 - _SLACK), size * (1 + _SLACK)
+    got, wanted = got.astype(np.longdouble), wanted.astype(np.longdouble)
+    difference = got - wanted
+    # What the subtraction rounded, after Knuth.
+    other = difference - got
+    rest = (got - (difference - other)) - (wanted + other)
+    size = np.abs(difference)
+    size = np.where(rest * np.sign(difference) > 0, np.nextafter(size, np.inf, dtype=np.longdouble), size)
+    return size, size
+
+
+def _compared(claim: Claim, low: np.ndarray, high: np.ndarray, wanted: np.ndarray) -> tuple[Any, Any, tuple]:
+    """Which inputs break the claim, which keep it, and absolute and relative part of their errors.
+
+    Arguments are bounds of the moduli of the errors, from below and above.
+    """
+    allowed, relative = spread(claim.error.absolute, claim.codomain.size), claim.error.relative
+    finite = np.all(np.isfinite(wanted), axis=1)
+    if relative == 0:
+        held = np.all(high <= allowed, axis=1)
+        return ~np.all(low <= allowed, axis=1) | ~finite, held & finite, (_up(high), np.zeros(len(high)))
+    size = _norms(np.abs(wanted))
+    most, least = _norms(np.maximum(high - allowed, 0)), _norms(np.maximum(low - allowed, 0))
+    share = np.where(most == 0, 0.0, most / size * (1 + _SLACK))
+    held = share * (1 + _SLACK) <= relative
+    broken = ~(least * (1 - _SLACK) <= relative * size * (1 + _SLACK))
+    return broken | ~finite, held & finite, (_up(np.minimum(high, allowed)), _up(share))
+
+
+def _norms(moduli: np.ndarray) -> np.ndarray:
+    """2-norms of rows without squares of large or small numbers."""
+    scale = moduli.max(axis=1, keepdims=True)
+    scaled = np.where(scale > 0, moduli / np.where(scale > 0, scale, 1), moduli)
+    return scale[:, 0] * np.sqrt((scaled**2).sum(axis=1))
+
+
+def _up(values: np.ndarray) -> np.ndarray:
+    """Double precision, rounded up."""
+    narrow = values.astype(np.float64)
+    return np.where(narrow < values, np.nextafter(narrow, np.inf), narrow)

@@ -10,7 +10,7 @@ from jaxtyping import Array, PRNGKeyArray
 from .._checks import check_choice, check_key, check_scalar, is_concrete
 from ..construction import Construction, as_network
 from ..linear import AbstractLinear, DirectSum, Stack
-from ..network import Network, Repeat, repetition
+from ..network import Network, Repeat, own, repetition
 
 _GAINS = {"glorot": None, "he": 2.0, "lecun": 1.0}
 
@@ -111,7 +111,7 @@ def reinitialize(
 
 def _change(network: Network, fans: str, gain: float | None, weights: Any, biases: Any, key: PRNGKeyArray) -> Network:
     """Apply `weights(leaf, std, key)` to the weights and `biases`, if any, to the biases."""
-    leaves, treedef = jax.tree.flatten(network)
+    leaves, treedef = jax.tree.flatten(own(network))
     plan = _leaf_plan(network, fans, gain)
     changed = []
     for leaf, (std, is_bias), leaf_key in zip(leaves, plan, jax.random.split(key, max(len(leaves), 1)), strict=False):

@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from .._checks import check_size, is_concrete
 from ..construction import Construction, as_network
-from ..network import Network
+from ..network import Network, own
 
 
 def sparsify(network: Network | Construction, keep: Any) -> Network:
@@ -47,7 +47,7 @@ def sparsify(network: Network | Construction, keep: Any) -> Network:
         (32, 16)
     """
     network = as_network("sparsify", network)
-    return kept(network, ranks_of(network), _checked_count(keep, num_weights(network)))
+    return own(kept(network, ranks_of(network), _checked_count(keep, num_weights(network))))
 
 
 def _checked_count(keep: Any, total: int) -> Any:

@@ -43,13 +43,13 @@ class Checkpoint:
                 f"fit: {self.path} is of another run: another network, loss, optimizer, key, number of steps or "
                 "interval; pass another store"
             )
-        structure = jax.tree.structure(state)
-        leaves = [jnp.asarray(found[f"{_LEAF}{index}"]) for index in range(structure.num_leaves)]
-        return jax.tree.unflatten(structure, leaves), [jnp.asarray(losses)]
+        leaves, structure = jax.tree.flatten(state)
+        restored = [_restored(found[f"{_LEAF}{index}"], leaf) for index, leaf in enumerate(leaves)]
+        return jax.tree.unflatten(structure, restored), [jnp.asarray(losses)]
 
     def write(self, state: Any, losses: Sequence[Array]) -> None:
         """Replace the stored state; a kill leaves the old one or the new one."""
-        leaves = {f"{_LEAF}{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
+        leaves = {f"{_LEAF}{index}": _stored(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_arrays(self.path, {_RUN: np.array(self.run), _LOSS: np.concatenate(losses), **leaves})
 
@@ -59,11 +59,28 @@ def _digest(tree: Any) -> str:
     leaves, structure = jax.tree.flatten(tree)
     digest = hashlib.sha256(str(structure).encode())
     for leaf in leaves:
-        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            leaf = jax.random.key_data(leaf)
         if callable(leaf):
             digest.update(getattr(leaf, "__qualname__", type(leaf).__qualname__).encode())
         else:
-            array = np.asarray(leaf)
+            array = _stored(leaf)
             digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
     return digest.hexdigest()
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _stored(leaf: Any) -> np.ndarray:
+    """A leaf as numbers: optimizers that add noise keep a key in their state."""
+    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _restored(values: np.ndarray, leaf: Array) -> Array:
+    """Stored numbers as a leaf of the same type as `leaf`."""
+    if _is_key(leaf):
+        return jax.random.wrap_key_data(jnp.asarray(values), impl=jax.random.key_impl(leaf))
+    if not getattr(leaf, "weak_type", False):
+        return jnp.asarray(values)
+    # Only Python's numbers are weak, and what follows from a weak number may be of another precision.
+    return jnp.stack([jnp.asarray(value) for value in values.ravel().tolist()]).reshape(values.shape)

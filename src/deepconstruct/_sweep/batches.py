@@ -20,9 +20,12 @@ _GROUP_CPU, _GROUP = 4, 256
 _BATCHES = 32
 
 
-def all_devices() -> Mesh:
-    """A mesh with one axis over the devices of all processes."""
-    return Mesh(np.asarray(jax.devices()), ("runs",))
+def usual_mesh() -> Mesh:
+    """The mesh that `jax.set_mesh` has set; else one with one axis over the devices of all processes."""
+    found = jax.sharding.get_mesh()
+    if found.empty:
+        return Mesh(np.asarray(jax.devices()), ("runs",))
+    return Mesh(found.devices, found.axis_names)  # without the types of its axes, which are about other work
 
 
 def group_size(mesh: Mesh) -> int:
@@ -37,7 +40,7 @@ def usual_batch(mesh: Mesh, runs: int) -> int:
 
 
 class Program:
-    """`run` with its fixed values, compiled for batches of one size.
+    """`run` with its fixed values, compiled for batches of one size; under `jax.disable_jit` run by run.
 
     Args:
         run: the user's function.
@@ -63,28 +66,56 @@ class Program:
         self.sharding = NamedSharding(mesh, spec)
         group = min(group_size(mesh), self.padded // mesh.size)
 
+        typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        words = np.asarray(jax.random.key_data(key))  # a key that was made under a mesh belongs to it
+
         def one(point: dict[str, Any]) -> dict[str, jax.Array]:
             values = {name: value for name, value in point.items() if name != SEED}
-            return named_arrays(run(jax.random.fold_in(key, point[SEED]), **fixed, **values))
+            mine = (
+                jax.random.wrap_key_data(jnp.asarray(words), impl=jax.random.key_impl(key))
+                if typed
+                else jnp.asarray(words)
+            )
+            return named_arrays(run(jax.random.fold_in(mine, point[SEED]), **fixed, **values))
 
         def several(points: dict[str, Any]) -> dict[str, jax.Array]:
             return jax.lax.map(one, points, batch_size=group)
 
+        self.one, self.compiled = one, None
+        if jax.config.jax_disable_jit:  # pyright: ignore[reportAttributeAccessIssue]
+            return
         spread = jax.shard_map(several, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+        try:
+            self.compiled = self._compile(spread, points)
+        except NotImplementedError:
+            if jax.sharding.get_mesh().empty:
+                raise
+            # JAX spreads no function of arrays with `Explicit` axes, so every device runs all of a batch.
+            self.mesh = jax.sharding.get_mesh()
+            self.sharding = NamedSharding(self.mesh, PartitionSpec())
+            self.compiled = self._compile(several, points)
+
+    def _compile(self, function: Callable[..., Any], points: dict[str, np.ndarray]) -> Any:
         shapes = {
             name: jax.ShapeDtypeStruct((self.padded, *values.shape[1:]), values.dtype, sharding=self.sharding)
             for name, values in points.items()
         }
-        self.compiled = jax.jit(spread).lower(shapes).compile()
+        with jax.set_mesh(self.mesh):
+            return jax.jit(function).lower(shapes).compile()
 
     def __call__(self, points: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run up to `batch_size` points."""
         count = len(points[SEED])
+        if self.compiled is None:
+            singles = ({name: jnp.asarray(values[index]) for name, values in points.items()} for index in range(count))
+            runs = [self.one(single) for single in singles]
+            return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
         filled = {
             name: np.concatenate([values, np.repeat(values[-1:], self.padded - count, 0)])
             for name, values in points.items()
         }
-        found = self.compiled({name: self._spread(values) for name, values in filled.items()})
+        with jax.set_mesh(self.mesh):
+            found = self.compiled({name: self._spread(values) for name, values in filled.items()})
         return {name: self._collect(values)[:count] for name, values in found.items()}
 
     def _spread(self, values: np.ndarray) -> jax.Array:
@@ -96,8 +127,8 @@ class Program:
         return np.asarray(values)
 
     def needs(self) -> int | None:
-        """Bytes a device that the compiler reports for a batch; `None` where it doesn't."""
-        analysis = self.compiled.memory_analysis()
+        """Bytes a device that the compiler reports for a batch; `None` where it doesn't, or where none ran."""
+        analysis = None if self.compiled is None else self.compiled.memory_analysis()
         if analysis is None:
             return None
         return analysis.temp_size_in_bytes + analysis.output_size_in_bytes + analysis.argument_size_in_bytes

@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray
 from .._checks import check_key, check_size
 from .._io.atomic import pack, unpack
 from .._io.progress import progress_bar
-from .batches import Program, all_devices, budget, usual_batch
+from .batches import Program, budget, usual_batch, usual_mesh
 from .grid import SEED, Grid, make_grid
 from .result import Sweep
 from .store import Store, describe, source_digest
@@ -53,7 +53,7 @@ def sweep(
         store: a folder. The sweep takes a folder in it named after `name` and `version`.
         name: of the store's entry; the name of `run` by default.
         version: raise it when `run` changes. A changed source text of `run` warns.
-        mesh: the devices; all of all processes by default.
+        mesh: the devices; by default those of the mesh that `jax.set_mesh` has set, else all of all processes.
         batch_size: runs a batch, of all devices together. By default a 32nd of the runs, at least four a
             device on CPUs and 256 on others, less if half of the free memory doesn't hold it. A store keeps it.
         progress: whether to show a progress bar on a terminal or in a notebook.
@@ -84,7 +84,7 @@ def sweep(
     if not callable(run):
         raise TypeError(f"sweep: run must be called as run(key, **point); got {run!r}")
     axes = make_grid(grid, seeds)
-    mesh = all_devices() if mesh is None else mesh
+    mesh = usual_mesh() if mesh is None else mesh
     if batch_size is not None:
         batch_size = check_size("sweep", "batch_size", batch_size)
     stored = None

@@ -41,6 +41,9 @@ class Sweep:
         object.__setattr__(self, "axes", MappingProxyType(dict(self.axes)))
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
 
+    def __reduce__(self) -> tuple:
+        return Sweep, (dict(self.axes), dict(self.values))  # read-only views aren't pickled
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The number of values on every axis."""
@@ -83,6 +86,22 @@ class Sweep:
         }
         return xarray.Dataset({**variables, **extra}, coordinates)
 
+    def to_dataframe(self) -> Any:
+        """A `pandas.DataFrame` with a row a run: its point and seed, then its results; it needs pandas.
+
+        A result or an axis of arrays takes a column an entry, such as `errors[0]`. Values that are no
+        numbers or texts become texts.
+        """
+        try:
+            import pandas  # imported on use: it is optional, and slow to import
+        except ImportError:
+            raise ImportError("sweep: to_dataframe needs pandas: pip install 'deepconstruct[sweep]'") from None
+        places = np.indices(self.shape).reshape(len(self.shape), -1)
+        axes = {name: _labels(values)[place] for (name, values), place in zip(self.axes.items(), places, strict=True)}
+        runs = int(np.prod(self.shape))
+        values = {name: array.reshape(runs, *array.shape[len(self.shape) :]) for name, array in self.values.items()}
+        return pandas.DataFrame({**_columns(axes), **_columns(values)})
+
     def save(self, folder: str | os.PathLike) -> None:
         """Write everything into one folder, which `Sweep.load` reads; it is made if it isn't there."""
         folder = Path(folder)
@@ -106,6 +125,15 @@ class Sweep:
         axes = ", ".join(f"{name}: {len(values)}" for name, values in self.axes.items())
         values = ", ".join(f"{name} {array.shape[len(self.axes) :]}" for name, array in self.values.items())
         return f"Sweep({axes}; {values})"
+
+
+def _columns(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A column for every entry of the rows of arrays."""
+    columns = {}
+    for name, rows in arrays.items():
+        for index in np.ndindex(rows.shape[1:]):
+            columns[f"{name}[{', '.join(map(str, index))}]" if index else name] = rows[:, *index]
+    return columns
 
 
 def _labels(values: tuple[Any, ...] | np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ from .layerwise import (
     groups as groups,
     is_elementwise as is_elementwise,
     join as join,
-    resolve as resolve,
 )
+from .names import as_activation as as_activation, resolve as resolve
 from .polynomial import (
     Identity as Identity,
     Power as Power,

@@ -54,7 +54,7 @@ class Concatenate(AbstractActivation):
                 f"got {len(self.activations)} and {len(self.widths)}"
             )
         check_all("Concatenate", "activations", self.activations, AbstractActivation)
-        check_shape("Concatenate", "widths", self.widths, len(self.activations))
+        check_shape("Concatenate", "width", self.widths, len(self.activations))
 
     def __call__(self, z, *, axis=-1):
         if z.shape[axis] != sum(self.widths):
@@ -100,15 +100,3 @@ def join(pairs: list[tuple[AbstractActivation, int]]) -> AbstractActivation:
     if len(merged) == 1:
         return merged[0][0]
     return Concatenate(tuple(a for a, _ in merged), tuple(w for _, w in merged))
-
-
-def resolve(
-    owner: str, activation: str | AbstractActivation, named: dict[str, AbstractActivation]
-) -> AbstractActivation:
-    """Turn a builder's `activation` argument into an object that it supports."""
-    if isinstance(activation, str) and activation in named:
-        return named[activation]
-    if any(type(activation) is type(known) for known in named.values()):
-        return activation  # pyright: ignore[reportReturnType]
-    expected = ", ".join(repr(name) for name in named)
-    raise ValueError(f"{owner}: activation must be one of {expected}, or such an object; got {activation!r}")

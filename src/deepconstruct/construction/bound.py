@@ -80,6 +80,11 @@ class Robustness:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"Robustness: {name} must be at least 0; got {getattr(self, name)}")
 
+    @property
+    def largest_gain(self) -> float:
+        """The gain of the output in which most shows."""
+        return largest(self.gain)
+
     def __str__(self) -> str:
         if self.radius == 0:
             return "inputs of the domain only"

@@ -7,9 +7,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_available, check_finite, is_concrete
+from .._checks import as_numbers, check_available, check_axis, check_finite, check_weights, is_concrete, library
+from .._io.html import html_table
 from ..network import Network, describe
 from .claim import Claim, check_target
 from .origin import Origin, Stated
@@ -60,9 +62,13 @@ class Construction:
                 weights without x64.
         """
         check_available(self.name, self.claim.dtype)
-        x = jnp.asarray(x)
+        x, axis = as_numbers(self.name, "inputs", x), check_axis(self.name, axis)
+        if isinstance(x, np.ndarray):
+            with np.errstate(over="ignore"):  # what is infinite in JAX's widest dtype is refused below
+                x = x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=False)
         if jnp.issubdtype(x.dtype, jnp.inexact):
-            bad = ~jnp.all(jnp.isfinite(x))
+            numbers = library(x)  # NumPy where it can: nothing to compile but the network
+            bad = ~numbers.all(numbers.isfinite(x))
             if is_concrete(bad):
                 if bool(bad):
                     raise ValueError(f"{self.name}: inputs must be finite; got NaN or infinity")
@@ -78,6 +84,18 @@ class Construction:
             f"  origin: {self.origin}",
         ]
         return "\n".join(lines) + "\n" + describe(self.network)
+
+    def _repr_html_(self) -> str:
+        claim, (title, *layers) = self.claim, describe(self.network).split("\n")
+        rows = [
+            ("computes", f"{self.name} on {claim.domain}, in {claim.dtype}"),
+            ("error", f"{claim.error}{' (estimate)' if claim.is_estimate else ''}"),
+            ("robustness", str(claim.robustness)),
+            ("origin", str(self.origin)),
+            ("source", claim.source),
+            ("network", title),
+        ]
+        return html_table(("", self.name), [*rows, *(("", layer.strip()) for layer in layers)])
 
 
 def claim(network: Network, claim: Claim) -> Construction:
@@ -109,13 +127,17 @@ def claim(network: Network, claim: Claim) -> Construction:
     return Construction(network, claim)
 
 
-def as_network(owner: str, value: Any) -> Network:
-    """The network of a construction, or the network itself."""
-    if isinstance(value, Construction):
-        return value.network
-    if not isinstance(value, Network):
+def as_network(owner: str, value: Any, *, read: bool = False) -> Network:
+    """The network of a construction, or the network itself, of which JAX can compute.
+
+    With `read` the weights may have left the x64 scope in which they were made: they are only looked at.
+    """
+    network = value.network if isinstance(value, Construction) else value
+    if not isinstance(network, Network):
         raise TypeError(f"{owner}: expected a Network or Construction; got {type(value).__name__}")
-    return value
+    if not read:
+        check_weights(owner, network)
+    return network
 
 
 @partial(jax.jit, static_argnums=2)

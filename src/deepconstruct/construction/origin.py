@@ -112,7 +112,7 @@ class FanOut(Origin):
 
 @dataclasses.dataclass(frozen=True)
 class Repeated(Origin):
-    """`times` times after itself."""
+    """`times` times after itself; `merge` as in `dc.repeat`."""
 
     part: "Construction"
     times: int

@@ -13,6 +13,7 @@ from .fourier import *
 from .products import *
 from .polynomials import *
 from .boolean import *
+from .encoding import *
 from .fractals import *
 
 # isort: on

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.rounding import unit_roundoff
-from .._checks import check_choice, check_dtype, check_size
-from .._compose.combine import realify
+from .._checks import check_allocation, check_choice, check_dtype, check_size, digits
+from .._compose import realify
 from .._roots import roots_of_unity
 from ..construction import Bound, Claim, Construction, Entry, Robustness, builder, formula, sizes
 from ..domains import Space
@@ -66,8 +66,9 @@ def fft(n: int, *, inverse: bool = False, norm: str = "backward", dtype: Any = N
     n = check_size("fft", "n", n)
     check_choice("fft", "norm", norm, ("backward", "ortho", "forward"))
     if n & (n - 1):
-        raise ValueError(f"fft: n must be a power of two for now; got n={n}. The nearest are {_neighbours(n)}")
+        raise ValueError(f"fft: n must be a power of two for now; got n={digits(n)}. The nearest are {_neighbours(n)}")
     resolved = check_dtype("fft", dtype, kind="complex")
+    check_allocation("fft", f"the weights of n={digits(n)}", 2 * n * (n.bit_length() - 1), resolved)
     stages = n.bit_length() - 1
     target = DFT(n, norm, inverse)
     if stages == 0:
@@ -80,7 +81,7 @@ def fft(n: int, *, inverse: bool = False, norm: str = "backward", dtype: Any = N
 
 def _neighbours(n: int) -> str:
     power = 1 << (n.bit_length() - 1)
-    return f"{power} and {2 * power}"
+    return f"{digits(power)} and {digits(2 * power)}"
 
 
 def _stage(s: int, n: int, factor: float, inverse: bool, dtype: np.dtype) -> Layer:

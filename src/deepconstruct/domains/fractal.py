@@ -11,16 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact, Int, PRNGKeyArray
 
-from .._checks import check_dtype, check_scalar, check_size
-from .._static import StaticArray
+from .._checks import check_scalar, check_size
+from .._static import StaticArray, inexact, namespace
 from ..systems import IFS
 from ..systems.exact import exact_fixed_points
-from ..systems.sampling import points_leaving, sampling_error
-from ..systems.tracking import nearest, track, tracking_slack
-from .sets import AbstractDomain
+from ..systems.gaps import Gap, gap_of, moved_in
+from ..systems.sampling import choose, points_leaving, sampling_error
+from ..systems.tracking import track, tracking_slack
+from .base import AbstractDomain
+from .floats import box_rows
 
 # So many points are tried, and taken into cells so many times, to see whether any keep the margins.
 _TRIED, _STEPS = 2**14, 64
+# So often are probes drawn until enough lie in the domain.
+_ROUNDS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,14 +69,17 @@ class Fractal(AbstractDomain):
     def size(self):
         return self.system.size
 
-    def _contains(self, x):
+    def _contains(self, x, room):
         """Membership, with room for the rounding of `x` to its dtype and of the test itself."""
-        dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.result_type(float)
-        room = self._room(dtype)
-        x = x.astype(jnp.promote_types(dtype, jnp.result_type(float)))
-        outside = self.outer or 2 * float(room[-1])
-        _, decided = track(self._maps, x, self.level, inside=-self.inner, outside=outside, slack=room)
-        return decided & (jnp.max(jnp.abs(x), axis=-1) <= 1)
+        x, xp = inexact(x), namespace(x)
+        inside, dtype = True, np.dtype(jnp.finfo(x.dtype).dtype) if x.dtype != np.longdouble else x.dtype
+        if xp.iscomplexobj(x):
+            x, inside = xp.real(x), xp.all(xp.imag(x) == 0, axis=-1)
+        slack = self._room(np.dtype(float) if dtype == np.longdouble else dtype)
+        x = x if x.dtype == np.longdouble else x.astype(np.promote_types(dtype, jnp.result_type(float)))
+        outside = self.outer or 2 * float(slack[-1])
+        _, decided = track(self._maps, x, self.level, inside=-self.inner, outside=outside, slack=slack)
+        return decided & inside & (xp.max(xp.abs(x), axis=-1) <= 1)
 
     @property
     def _maps(self) -> tuple[StaticArray, StaticArray]:
@@ -82,19 +89,55 @@ class Fractal(AbstractDomain):
         """For rounding, at every level."""
         return np.minimum(tracking_slack(self.system.inverses, self.level, dtype), (self.inner + self.outer) / 4)
 
-    def sample(self, key, shape=(), *, dtype=None):
-        """Draw vectors: about half of them in `K_level`, the others leave at levels drawn uniformly.
-
-        Raises:
-            ValueError: cells too fine for `dtype`, where no points of `K_level` are known that it holds.
-        """
-        dtype = check_dtype("domains.Fractal", dtype)
+    def _sample(self, key, shape, dtype):
+        # About half of the points stay, the others leave at levels drawn uniformly.
         count, last = math.prod(shape), min(self.finest(dtype), self.last_left)
-        which, when, points = jax.random.split(key, 3)
-        stays = jax.random.bernoulli(which, shape=(count,)) | (last == 0)
-        leaves = jax.random.randint(when, (count,), 1, max(last, 1) + 1)
+        which, points = jax.random.split(key)
+        bits = jax.random.bits(which, (2, count))
+        stays = (bits[0] % 2 == 0) | (last == 0)
+        leaves = 1 + choose(bits[1], np.ones(max(last, 1)))
         drawn = self.draw(points, jnp.where(stays, self.level + 1, leaves), dtype=dtype)
         return drawn.reshape(*shape, self.size)
+
+    @property
+    def words(self):
+        return 1
+
+    def _from_words(self, words, dtype):
+        generator = np.random.default_rng(words.ravel()) if len(words) else np.random.default_rng(0)
+        found = np.zeros((0, self.size), dtype)
+        for _ in range(_ROUNDS):
+            drawn = self._probed(generator, max(2 * (len(words) - len(found)), 16), dtype)
+            found = np.concatenate([found, drawn[np.asarray(self.contains(drawn))]])[: len(words)]
+            if len(found) == len(words):
+                return found
+        if not len(found):
+            raise ValueError(f"{self}: no points were found in {dtype.name} that keep the margins")
+        return found[generator.integers(0, len(found), len(words))]
+
+    def _probed(self, generator: np.random.Generator, count: int, dtype: np.dtype) -> np.ndarray:
+        """Points of the domain (most of them): uniform, and on faces of cells and of what lies between them."""
+        finest = self.finest(dtype)
+        last = min(finest, self.last_left)
+        stays = (generator.random(count) < 0.5) | (last == 0)
+        stops = np.where(stays, self.level + 1, generator.integers(1, max(last, 1) + 1, count))
+        cube = np.full((1, self.size), 1.0 - self.inner)
+        low, high = np.repeat(-cube, count, axis=0), np.repeat(cube, count, axis=0)
+        if not np.all(stays):
+            for leaves, inner in ((stops == 1, 0.0), (~stays & (stops > 1), self.inner)):
+                boxes = _some_boxes(gap_of(*self._maps, inner, self.outer), np.count_nonzero(leaves), generator)
+                low[leaves], high[leaves] = boxes[:, 0], boxes[:, 1]
+        words = generator.integers(0, 2**63, (count, 1 + self.size), np.uint64)
+        w = box_rows(words, low, high, np.dtype(float))
+        if finest < self.level:
+            ends = self._fixed_points(dtype, finest)
+            w = np.where(stays[:, None], ends[generator.integers(0, len(ends), count)], w)
+        moved = moved_in(self.system.maps, w, np.minimum(stops - 1, finest), self.inner, generator)
+        # A quarter come from the whole cube, for its own faces and corners.
+        words = generator.integers(0, 2**63, (count, 1 + self.size), np.uint64)
+        anywhere = box_rows(words, -np.ones(()), np.ones(()), np.dtype(float))
+        moved = np.where(generator.random((count, 1)) < 0.25, anywhere, moved.astype(float))
+        return np.nan_to_num(moved, nan=2.0).astype(dtype)
 
     def draw(
         self, key: PRNGKeyArray, stops: Int[Array, " num"], *, measure: str = "uniform", dtype: Any
@@ -157,10 +200,17 @@ def can_be_entered(system: IFS, level: int, inner: float) -> bool:
 @functools.lru_cache(maxsize=256)
 def last_left(system: IFS, level: int, inner: float, outer: float) -> int:
     """The last level at which points leave by `outer` that keep `inner` before; 0 if none do."""
-    x = np.random.default_rng(0).uniform(-1, 1, (_TRIED, system.size))
-    excess, _ = nearest(np, system.inverses, list(x.T))
-    x = x[excess >= outer if outer > 0 else excess > 0]
+    x = gap_of(system.linear, system.offsets, 0.0, outer).points.array
     return _letters(system, x, level - 1, inner) + 1 if len(x) else 0
+
+
+def _some_boxes(gap: Gap, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Boxes of a gap, half of them by their volumes."""
+    boxes, shares = gap.boxes.array, gap.shares.array
+    if not count:
+        return boxes[:0]
+    by_volume = np.minimum(np.searchsorted(shares, generator.random(count), side="right"), len(shares) - 1)
+    return boxes[np.where(generator.random(count) < 0.5, by_volume, generator.integers(0, len(shares), count))]
 
 
 def _letters(system: IFS, x: np.ndarray, level: int, inner: float) -> int:

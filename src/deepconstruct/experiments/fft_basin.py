@@ -17,7 +17,7 @@ from .._sweep import sweep
 from ..constructions import fft
 from ..losses import l1, population
 from ..network import Network
-from ..rewrite._densify import densify
+from ..rewrite import densify
 from ._noise import checked_scales
 
 

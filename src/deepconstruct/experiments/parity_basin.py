@@ -18,7 +18,7 @@ from .._sweep import sweep
 from ..constructions import parity
 from ..losses import sampled
 from ..network import Network
-from ..rewrite._densify import densify
+from ..rewrite import densify
 from ._noise import checked_scales
 
 KINDS = ("dense", "structured")

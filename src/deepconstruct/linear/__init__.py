@@ -7,7 +7,7 @@ parameters, so that training a network trains the structure that it was built wi
 from .blocks import BlockDiagonal as BlockDiagonal, Kronecker as Kronecker
 from .butterfly import Butterfly as Butterfly
 from .composed import Composed as Composed
-from .dense import Dense as Dense
+from .dense import Dense as Dense, as_linear as as_linear
 from .operator import AbstractLinear as AbstractLinear
 from .permutation import Identity as Identity, Permutation as Permutation
 from .queries import as_matrix as as_matrix, product as product

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_leaf, check_shape, check_size
-from .operator import HIGHEST, SMALL, AbstractLinear, apply_matrix
+from .._checks import check_leaf, check_shape, check_size, known, library
+from .operator import HIGHEST, SMALL, AbstractLinear, apply_matrix, as_weights
 
 # Blocks of up to this many weights are unrolled into sums of whole slices.
 _NARROW = 64
@@ -35,7 +35,7 @@ class BlockDiagonal(AbstractLinear):
     shape: tuple[int, int, int, int] = eqx.field(static=True)
 
     def __init__(self, blocks: Inexact[Array, "outer out_block in_block inner"]):
-        blocks = jnp.asarray(blocks)
+        blocks = as_weights("BlockDiagonal", "blocks", blocks)
         if blocks.ndim != 4 or 0 in blocks.shape:
             raise ValueError(
                 "BlockDiagonal: blocks must have a non-empty shape (outer, out_block, in_block, inner); "
@@ -58,6 +58,10 @@ class BlockDiagonal(AbstractLinear):
         outer, out_block, _, inner = self.shape
         return outer * out_block * inner
 
+    @property
+    def leaf_shapes(self):
+        return (self.shape,)
+
     def apply(self, x):
         if self.in_size * self.out_size <= SMALL:
             return apply_matrix(block_matrix(self.blocks, self.shape), x)
@@ -65,7 +69,7 @@ class BlockDiagonal(AbstractLinear):
 
     def entries(self):
         rows, cols = block_pattern(self.shape)
-        return rows, cols, self.blocks.reshape(len(rows))
+        return rows, cols, known(self.blocks).reshape(len(rows))
 
 
 class Kronecker(AbstractLinear):
@@ -86,7 +90,7 @@ class Kronecker(AbstractLinear):
     shape: tuple[int, int, int, int] = eqx.field(static=True)
 
     def __init__(self, matrix: Inexact[Array, "out_block in_block"], *, outer: int = 1, inner: int = 1):
-        matrix = jnp.asarray(matrix)
+        matrix = as_weights("Kronecker", "matrix", matrix)
         if matrix.ndim != 2 or 0 in matrix.shape:
             raise ValueError(f"Kronecker: matrix must have a non-empty shape (out, in); got {matrix.shape}")
         self.matrix = matrix
@@ -110,6 +114,10 @@ class Kronecker(AbstractLinear):
         outer, out_block, _, inner = self.shape
         return outer * out_block * inner
 
+    @property
+    def leaf_shapes(self):
+        return (self.shape[1:3],)
+
     def apply(self, x):
         blocks = self.matrix[None, :, :, None]
         if self.in_size * self.out_size <= SMALL:
@@ -118,7 +126,8 @@ class Kronecker(AbstractLinear):
 
     def entries(self):
         rows, cols = block_pattern(self.shape)
-        values = jnp.broadcast_to(self.matrix[None, :, :, None], self.shape)
+        matrix = known(self.matrix)
+        values = library(matrix).broadcast_to(matrix[None, :, :, None], self.shape)
         return rows, cols, values.reshape(len(rows))
 
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_leaf, check_shape
+from .._checks import check_leaf, check_shape, known
 from .._static import StaticArray, check_static
 from .blocks import block_pattern
-from .operator import AbstractLinear
+from .operator import AbstractLinear, as_weights
 from .permutation import check_permutation
 
 
@@ -33,7 +33,7 @@ class Butterfly(AbstractLinear):
     permutation: StaticArray | None = eqx.field(static=True)
 
     def __init__(self, twiddles: Inexact[Array, "outer radix radix inner"], permutation: Any = None):
-        twiddles = jnp.asarray(twiddles)
+        twiddles = as_weights("Butterfly", "twiddles", twiddles)
         if twiddles.ndim != 4 or 0 in twiddles.shape or twiddles.shape[1] != twiddles.shape[2]:
             raise ValueError(
                 f"Butterfly: twiddles must have a shape (outer, radix, radix, inner); got {twiddles.shape}"
@@ -46,9 +46,9 @@ class Butterfly(AbstractLinear):
 
     def __check_init__(self):
         check_shape("Butterfly", "shape", self.shape, 4)
-        check_leaf("Butterfly", "twiddles", self.twiddles, self.shape)
         if self.shape[1] != self.shape[2]:
             raise ValueError(f"Butterfly: blocks must be square; got shape {self.shape}")
+        check_leaf("Butterfly", "twiddles", self.twiddles, self.shape)
         if self.permutation is not None:
             order = check_static("Butterfly", "permutation", self.permutation, np.int32, 1)
             check_permutation("Butterfly", order, self.in_size)
@@ -61,6 +61,10 @@ class Butterfly(AbstractLinear):
     @property
     def out_size(self) -> int:
         return self.in_size
+
+    @property
+    def leaf_shapes(self):
+        return (self.shape,)
 
     def apply(self, x):
         outer, radix, _, inner = self.shape
@@ -79,7 +83,7 @@ class Butterfly(AbstractLinear):
         rows, cols = block_pattern(self.shape)
         if self.permutation is not None:
             cols = self.permutation.array[cols]
-        return rows, cols, self.twiddles.reshape(len(rows))
+        return rows, cols, known(self.twiddles).reshape(len(rows))
 
 
 def merge_stages(first: Butterfly, second: Butterfly) -> Butterfly | None:

@@ -1,10 +1,13 @@
 """A map kept as two factors."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from .._checks import check_all
-from .operator import AbstractLinear
+from .._checks import check_all, library
+from .operator import AbstractLinear, alike
 
 
 class Composed(AbstractLinear):
@@ -42,17 +45,33 @@ class Composed(AbstractLinear):
     def out_size(self) -> int:
         return self.outer.out_size
 
+    @property
+    def leaf_shapes(self):
+        return (*self.outer.leaf_shapes, *self.inner.leaf_shapes)
+
     def apply(self, x):
         return self.outer.apply(self.inner.apply(x))
 
     def entries(self):
-        rows, cols, values = self.outer.entries()
+        rows, cols, outer_values = self.outer.entries()
         inner_rows, inner_cols, inner_values = self.inner.entries()
+        values, inner_values = alike(outer_values, inner_values)
         left, right = matches(cols, inner_rows)
         flat = rows[left].astype(np.int64) * self.in_size + inner_cols[right]
         positions, segment = np.unique(flat, return_inverse=True)
-        sums = jax.ops.segment_sum(values[left] * inner_values[right], segment, num_segments=len(positions))
+        sums = _segment_sums(values[left], inner_values[right], segment, len(positions))
         return *np.divmod(positions, self.in_size), sums
+
+
+def _segment_sums(left: Any, right: Any, segment: np.ndarray, count: int) -> Any:
+    """Sums of products, in NumPy where all values are known."""
+    if library(left, right) is jnp:
+        return jax.ops.segment_sum(left * right, segment, num_segments=count)
+    with np.errstate(all="ignore"):  # a sum that overflows is infinite, as in JAX
+        terms = left * right
+        sums = np.zeros(count, terms.dtype)
+        np.add.at(sums, segment, terms)
+    return sums
 
 
 def factors(linear: AbstractLinear) -> list[AbstractLinear]:

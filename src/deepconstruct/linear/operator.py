@@ -1,12 +1,17 @@
 """The one interface of a structured linear map."""
 
 import abc
+import math
+from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Inexact, Int
+
+from .._checks import as_numbers
 
 HIGHEST = lax.Precision.HIGHEST
 
@@ -14,7 +19,8 @@ HIGHEST = lax.Precision.HIGHEST
 # cost more than the zeros they save.
 SMALL = 1024
 
-Entries = tuple[Int[np.ndarray, " nnz"], Int[np.ndarray, " nnz"], Inexact[Array, " nnz"]]
+# Values are NumPy's where the weights are known: questions about a network are answered without compiling.
+Entries = tuple[Int[np.ndarray, " nnz"], Int[np.ndarray, " nnz"], Inexact[Array | np.ndarray, " nnz"]]
 
 
 class AbstractLinear(eqx.Module):
@@ -34,6 +40,25 @@ class AbstractLinear(eqx.Module):
     def out_size(self) -> int:
         """The number of outputs."""
 
+    @property
+    @abc.abstractmethod
+    def leaf_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the leaves of one map, in the order of `jax.tree.leaves`; static, as the sizes are.
+
+        A stack of maps has leading axes beyond these.
+        """
+
+    @property
+    def summation(self) -> str:
+        """What order of summation bounds may count on: `"any"`, or `"pairwise"`.
+
+        `"any"`: none; a backend may add the terms of an output in whatever order it likes.
+        `"pairwise"`: pairs of terms are added first, then pairs of these sums, and so on, as elementwise
+        operations, which no backend reorders (very long sums in groups, one after another). The order
+        belongs to the map: the dense map of the same matrix promises none.
+        """
+        return "any"
+
     @abc.abstractmethod
     def apply(self, x: Inexact[Array, "before size after"]) -> Inexact[Array, "before out after"]:
         """Apply the map along the middle axis.
@@ -43,17 +68,17 @@ class AbstractLinear(eqx.Module):
 
     @abc.abstractmethod
     def entries(self) -> Entries:
-        """Rows, columns (static) and values (traced) of all entries that may be non-zero.
+        """Rows, columns (static) and values (traced, or NumPy's if known) of all entries that may be non-zero.
 
         No position comes twice; values are those of the weights, in no promised order.
         """
 
     def __call__(self, x: Inexact[Array, "*batch in"]) -> Inexact[Array, "*batch out"]:
         """Apply the map to the last axis."""
-        x = jnp.asarray(x)
+        x = jnp.asarray(as_numbers(type(self).__name__, "inputs", x))
         if x.ndim == 0 or x.shape[-1] != self.in_size:
             raise ValueError(f"{type(self).__name__}: expected {self.in_size} features; got shape {x.shape}")
-        batch = int(np.prod(x.shape[:-1]))
+        batch = math.prod(x.shape[:-1])
         y = self.apply(x.reshape(batch, self.in_size, 1))
         return y.reshape(*x.shape[:-1], self.out_size)
 
@@ -66,3 +91,20 @@ def apply_matrix(matrix: Array, x: Array) -> Array:
     if before == 1:
         return jnp.matmul(matrix, x[0], precision=HIGHEST)[None]
     return jnp.matmul(matrix, x, precision=HIGHEST)
+
+
+def as_weights(owner: str, what: str, values: Any) -> Array:
+    """Weights from JAX, NumPy or nested lists, as an array of JAX."""
+    return jnp.asarray(as_numbers(owner, what, values))
+
+
+def floating(values: Any) -> np.dtype:
+    """The dtype that numbers have as weights: their own where they are floats, else JAX's default."""
+    is_float = jnp.issubdtype(values.dtype, jnp.inexact)
+    return jax.dtypes.canonicalize_dtype(values.dtype if is_float else jnp.result_type(float))
+
+
+def alike(*arrays: Any) -> list[Any]:
+    """Values of several maps in one dtype: the ones of maps without weights take that of the weights."""
+    dtypes = {array.dtype for array in arrays if jnp.issubdtype(array.dtype, jnp.inexact)}
+    return [array.astype(jnp.result_type(*dtypes)) for array in arrays] if dtypes else list(arrays)

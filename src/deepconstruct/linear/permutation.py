@@ -3,7 +3,6 @@
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_size
@@ -36,6 +35,10 @@ class Permutation(AbstractLinear):
     def out_size(self) -> int:
         return len(self.indices.array)
 
+    @property
+    def leaf_shapes(self):
+        return ()
+
     def apply(self, x):
         return x[:, self.indices.array, :]
 
@@ -59,6 +62,10 @@ class Identity(AbstractLinear):
     def out_size(self) -> int:
         return self.size
 
+    @property
+    def leaf_shapes(self):
+        return ()
+
     def apply(self, x):
         return x
 
@@ -77,4 +84,4 @@ def check_permutation(owner: str, indices: Any, size: int | None = None) -> Stat
 
 def _ones(size: int):
     # Eight-bit ones take on whatever dtype they meet.
-    return jnp.ones(size, jnp.int8)
+    return np.ones(size, np.int8)

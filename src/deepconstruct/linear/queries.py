@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import is_concrete
+from .._checks import check_allocation, is_concrete, library
 from .blocks import BlockDiagonal, Kronecker
 from .composed import Composed
 from .dense import Dense
-from .operator import HIGHEST, AbstractLinear
+from .operator import HIGHEST, AbstractLinear, alike
 from .permutation import Identity, Permutation
 from .signs import SignPatterns, SignProduct
 from .sparse import Sparse
@@ -27,8 +27,15 @@ def as_matrix(linear: AbstractLinear) -> Inexact[Array, "out in"]:
     """
     if isinstance(linear, Dense):
         return linear.weight
+    size_out, size_in = linear.out_size, linear.in_size
+    check_allocation("as_matrix", f"a dense {size_out} x {size_in} matrix", size_out * size_in, np.float32)
     rows, cols, values = linear.entries()
-    return jnp.zeros((linear.out_size, linear.in_size), values.dtype).at[rows, cols].set(values)
+    shape = (size_out, size_in)
+    if library(values) is jnp:
+        return jnp.zeros(shape, values.dtype).at[rows, cols].set(values)
+    matrix = np.zeros(shape, values.dtype)
+    matrix[rows, cols] = values
+    return jnp.asarray(matrix, matrix.dtype)
 
 
 def product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLinear:
@@ -111,7 +118,7 @@ def _general_product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLi
 
 
 def _dense_product(outer: AbstractLinear, inner: AbstractLinear) -> Dense:
-    return Dense(jnp.matmul(as_matrix(outer), as_matrix(inner), precision=HIGHEST))
+    return Dense(jnp.matmul(*alike(as_matrix(outer), as_matrix(inner)), precision=HIGHEST))
 
 
 def _sparse_product(outer: AbstractLinear, inner: AbstractLinear) -> Sparse:
@@ -174,7 +181,7 @@ def _nonzero_values(values: Array) -> int:
     return int(np.count_nonzero(_concrete(values)))
 
 
-def _concrete(values: Array) -> np.ndarray:
+def _concrete(values: Array | np.ndarray) -> np.ndarray:
     if not is_concrete(values):
         raise TypeError("the weights are being traced, so their zeros can't be counted; ask outside jit, vmap and grad")
     return np.asarray(values)

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_flag, check_leaf, check_size
-from .operator import AbstractLinear
+from .._checks import check_flag, check_leaf, check_size, known
+from .operator import AbstractLinear, as_weights
 
 # No machine holds more than 2^62 numbers.
 _MOST_SIGNS = 62
@@ -39,7 +39,7 @@ class SignPatterns(AbstractLinear):
     fixed: bool = eqx.field(static=True)
 
     def __init__(self, scales: Inexact[Array, " n"], *, fixed: bool = False):
-        scales = jnp.asarray(scales)
+        scales = as_weights("SignPatterns", "scales", scales)
         if scales.ndim != 1 or not len(scales):
             raise ValueError(f"SignPatterns: scales must have shape (n,) with n at least 1; got {scales.shape}")
         self.scales = scales
@@ -59,6 +59,10 @@ class SignPatterns(AbstractLinear):
     def out_size(self) -> int:
         return 2 ** (self.n - self.fixed)
 
+    @property
+    def leaf_shapes(self):
+        return ((self.n,),)
+
     def apply(self, x):
         x = self.scales[None, :, None] * x
         return sums_of_signs(x[:, self.fixed :], x[:, :1] if self.fixed else None)
@@ -66,7 +70,7 @@ class SignPatterns(AbstractLinear):
     def entries(self):
         signs = sign_table(self.n, fixed=self.fixed)
         rows, cols = np.indices(signs.shape)
-        values = jnp.asarray(signs, self.scales.dtype) * self.scales
+        values = signs.astype(self.scales.dtype) * known(self.scales)
         return rows.ravel(), cols.ravel(), values.reshape(signs.size)
 
 
@@ -89,7 +93,7 @@ class SignProduct(AbstractLinear):
     n: int = eqx.field(static=True)
 
     def __init__(self, weight: Inexact[Array, ""], n: int):
-        weight = jnp.asarray(weight)
+        weight = as_weights("SignProduct", "weight", weight)
         if weight.ndim:
             raise ValueError(f"SignProduct: weight must be a scalar; got shape {weight.shape}")
         self.weight = weight
@@ -108,13 +112,21 @@ class SignProduct(AbstractLinear):
     def out_size(self) -> int:
         return 1
 
+    @property
+    def leaf_shapes(self):
+        return ((),)
+
+    @property
+    def summation(self):
+        return "pairwise"
+
     def apply(self, x):
         return self.weight * signed_sum(x)
 
     def entries(self):
         signs = sign_table(self.n).prod(axis=1)
         index = np.arange(self.in_size)
-        return np.zeros_like(index), index, jnp.asarray(signs, self.weight.dtype) * self.weight
+        return np.zeros_like(index), index, signs.astype(self.weight.dtype) * known(self.weight)
 
 
 def sums_of_signs(x: Array, start: Array | None = None) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._checks import check_leaf, check_shape, is_concrete
+from .._checks import as_numbers, check_leaf, check_shape, known
 from .._static import StaticArray, check_static
 from .operator import SMALL, AbstractLinear, apply_matrix
 
@@ -37,7 +37,7 @@ class Sparse(AbstractLinear):
     shape: tuple[int, int] = eqx.field(static=True)
 
     def __init__(self, rows: Any, cols: Any, values: Any, shape: tuple[int, int]):
-        rows, cols = np.asarray(rows), np.asarray(cols)
+        rows, cols, values = np.asarray(rows), np.asarray(cols), as_numbers("Sparse", "values", values)
         if not rows.shape == cols.shape == np.shape(values) or rows.ndim != 1:
             raise ValueError(
                 "Sparse: rows, cols and values must have one shape (nnz,); "
@@ -47,8 +47,7 @@ class Sparse(AbstractLinear):
         order = np.lexsort((cols, rows))
         if not np.array_equal(order, np.arange(len(order))):
             # Known values are ordered in NumPy: a gather in JAX would be compiled for every shape.
-            values = np.asarray(values) if is_concrete(values) else values
-            rows, cols, values = rows[order], cols[order], values[order]
+            rows, cols, values = rows[order], cols[order], known(values)[order]
         self.rows = StaticArray(rows.astype(np.int32))
         self.cols = StaticArray(cols.astype(np.int32))
         self.values = jnp.asarray(values)
@@ -75,6 +74,10 @@ class Sparse(AbstractLinear):
     def out_size(self) -> int:
         return self.shape[0]
 
+    @property
+    def leaf_shapes(self):
+        return (self.rows.array.shape,)
+
     def apply(self, x):
         rows, cols = self.rows.array, self.cols.array
         if self.in_size * self.out_size <= SMALL:
@@ -87,7 +90,7 @@ class Sparse(AbstractLinear):
         return jnp.moveaxis(sums, 0, 1).reshape(before, self.out_size, after)
 
     def entries(self):
-        return self.rows.array, self.cols.array, self.values
+        return self.rows.array, self.cols.array, known(self.values)
 
 
 def _check_positions(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

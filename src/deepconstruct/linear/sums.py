@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .operator import AbstractLinear
+from .._checks import library
+from .operator import AbstractLinear, alike
 
 
 class DirectSum(AbstractLinear):
@@ -29,6 +30,14 @@ class DirectSum(AbstractLinear):
     @property
     def out_size(self) -> int:
         return sum(part.out_size for part in self.parts)
+
+    @property
+    def leaf_shapes(self):
+        return tuple(shape for part in self.parts for shape in part.leaf_shapes)
+
+    @property
+    def summation(self):
+        return common_order(self.parts)
 
     def apply(self, x):
         outputs, start = [], 0
@@ -64,11 +73,25 @@ class Stack(AbstractLinear):
     def out_size(self) -> int:
         return sum(part.out_size for part in self.parts)
 
+    @property
+    def leaf_shapes(self):
+        return tuple(shape for part in self.parts for shape in part.leaf_shapes)
+
+    @property
+    def summation(self):
+        return common_order(self.parts)
+
     def apply(self, x):
         return jnp.concatenate([part.apply(x) for part in self.parts], axis=1)
 
     def entries(self):
         return _joined([part.entries() for part in self.parts], self.parts, shift_columns=False)
+
+
+def common_order(parts: tuple[AbstractLinear, ...]) -> str:
+    """The order of summation that bounds may count on in every part."""
+    orders = {part.summation for part in parts}
+    return orders.pop() if len(orders) == 1 else "any"
 
 
 def _check_parts(owner: str, parts: tuple) -> None:
@@ -81,4 +104,5 @@ def _joined(entries: list, parts: tuple[AbstractLinear, ...], *, shift_columns: 
     col_starts = np.cumsum([0] + [part.in_size for part in parts[:-1]]) * int(shift_columns)
     rows = np.concatenate([rows + start for (rows, _, _), start in zip(entries, row_starts, strict=True)])
     cols = np.concatenate([cols + start for (_, cols, _), start in zip(entries, col_starts, strict=True)])
-    return rows, cols, jnp.concatenate([values for _, _, values in entries])
+    values = alike(*(values for _, _, values in entries))
+    return rows, cols, library(*values).concatenate(values)

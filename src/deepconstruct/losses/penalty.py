@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import check_scalar, is_concrete
+from .._checks import check_scalar, check_weights, is_concrete
 from ..linear import AbstractLinear
 from ..network import Repeat
 from .base import AbstractLoss
@@ -20,6 +20,7 @@ class L1(AbstractLoss):
     squared: bool = eqx.field(static=True)
 
     def __call__(self, network, key):
+        check_weights("l1", network)
         norms = []
         for part in network.layers:
             if isinstance(part, Repeat):

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._arithmetic.rounding import is_linear_network
+from .._checks import as_numbers
 from ..network import block_layers
 from .base import AbstractLoss
 
@@ -54,7 +55,7 @@ def population(matrix: Any, *, covariance: Any = None) -> Population:
         >>> float(loss(dc.fft(4).network, jax.random.key(0)))
         0.0
     """
-    matrix = np.asarray(matrix)
+    matrix = np.asarray(as_numbers("population", "matrix", matrix))
     if matrix.ndim != 2 or not np.all(np.isfinite(matrix)):
         raise ValueError(f"population: matrix must be finite of shape (out, in); got shape {matrix.shape}")
     # Targets give extended precision, which JAX doesn't know.

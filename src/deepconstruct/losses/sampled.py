@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._checks import check_size
+from .._checks import check_size, check_weights
 from ..construction import Claim
 from .base import AbstractLoss
 
@@ -15,6 +15,7 @@ class Sampled(AbstractLoss):
     batch_size: int = eqx.field(static=True)
 
     def __call__(self, network, key):
+        check_weights("sampled", network)
         x = self.claim.domain.sample(key, (self.batch_size,), dtype=network.dtype)
         wanted = self.claim.target(x)
         # Features first is the fast layout for narrow layers on a CPU.

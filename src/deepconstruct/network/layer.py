@@ -1,15 +1,22 @@
 """One layer: a linear map, a bias, an activation."""
 
 import dataclasses
+import itertools
+import math
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Inexact
 
-from .._bias import AbstractBias, bias_vector, check_bias
-from .._checks import check_flag, check_shape, check_size
-from ..activations import AbstractActivation, Identity, Softmax
-from ..linear import AbstractLinear, Dense, as_matrix
+from .._bias import AbstractBias, bias_shapes, bias_vector, check_bias
+from .._checks import as_numbers, cast, check_flag, check_shape, check_size
+from ..activations import AbstractActivation, Identity, Softmax, as_activation
+from ..linear import AbstractLinear, Dense, as_linear, as_matrix
+from ..linear.operator import floating
+from .inputs import dtype_of, is_template, prepared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,27 +50,50 @@ class Label:
             first_unit, first_gate = first_unit + units * gates, first_gate + gates
         return unit % (width // self.group) if self.strided else unit // self.group
 
+    def gates(self, width: int) -> np.ndarray:
+        """The gates of all units of a layer of `width` units."""
+        if self.uneven:
+            starts = itertools.accumulate([0, *(gates for _, gates in self.uneven[:-1])])
+            parts = zip(starts, self.uneven, strict=True)
+            return np.concatenate([start + np.tile(np.arange(gates), units) for start, (units, gates) in parts])
+        units = np.arange(width)
+        return units % (width // self.group) if self.strided else units // self.group
+
+
+_IDENTITY = Identity()
+
 
 class Layer(eqx.Module):
-    """`activation(linear(x) + bias)`.
+    """`activation(linear(x) + bias)`; call it on `(*batch, in_size)`.
 
     Args:
-        linear: the linear map.
-        bias: shape `(out_size,)`, or `None` for a layer without one.
-        activation: applied to every unit.
+        linear: a linear map, or a matrix of shape `(out_size, in_size)` from JAX, NumPy or nested lists.
+        bias: shape `(out_size,)`, or `None` for a layer without one. Lists and NumPy arrays take the
+            dtype of the map's weights.
+        activation: applied to every unit: an object or a name, such as `"relu"`.
         label: what the units are.
 
+    Raises:
+        ValueError: a matrix or a bias of another shape.
+        TypeError: weights that aren't numbers, or an activation that isn't known.
+
     Example:
-        >>> import deepconstruct as dc, jax.numpy as jnp
-        >>> layer = dc.Layer(dc.linear.Dense(jnp.ones((1, 2))), activation=dc.activations.ReLU())
-        >>> layer.out_size
-        1
+        >>> import deepconstruct as dc
+        >>> layer = dc.Layer([[1, 2]], [-1], "relu")
+        >>> layer([[1, 1], [0, 0]]).tolist()
+        [[2.0], [0.0]]
     """
 
     linear: AbstractLinear
-    bias: Array | AbstractBias | None = None
-    activation: AbstractActivation = Identity()
-    label: Label | None = eqx.field(static=True, default=None)
+    bias: Array | AbstractBias | None
+    activation: AbstractActivation
+    label: Label | None = eqx.field(static=True)
+
+    def __init__(self, linear: Any, bias: Any = None, activation: Any = _IDENTITY, label: Label | None = None):
+        self.linear = as_linear("Layer", linear)
+        self.bias = _as_bias(bias, self.linear)
+        self.activation = as_activation("Layer", activation)
+        self.label = label
 
     def __check_init__(self):
         if not isinstance(self.linear, AbstractLinear):
@@ -92,6 +122,22 @@ class Layer(eqx.Module):
         """Whether it counts as a readout where it is the last layer."""
         return isinstance(self.activation, Identity | Softmax)
 
+    @property
+    def leaf_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the leaves of one layer, in order."""
+        return (*self.linear.leaf_shapes, *bias_shapes(self.bias, self.out_size))
+
+    def __call__(self, x: Any) -> Inexact[Array, "*batch out"]:
+        """Run the layer on the last axis; the rules for `x` are those of a network.
+
+        Raises:
+            ValueError: a wrong number of features.
+            TypeError: complex input to a real layer, or what isn't numbers.
+        """
+        if is_template(self, x):
+            return self  # pyright: ignore[reportReturnType]
+        return run_on_last_axis("Layer", self, x)
+
     def finish(self, z: Inexact[Array, "before out after"]) -> Inexact[Array, "before out after"]:
         """Add the bias and apply the activation along the middle axis."""
         bias = bias_vector(self.bias)
@@ -107,3 +153,22 @@ class Layer(eqx.Module):
     def apply(self, x: Inexact[Array, "before size after"]) -> Inexact[Array, "before out after"]:
         """Run the layer along the middle axis."""
         return self.finish(self.linear.apply(x))
+
+
+def run_on_last_axis(owner: str, part: Any, x: Any) -> Array:
+    """Run a layer or a block on the last axis of `x`."""
+    x, _ = prepared(owner, part.in_size, dtype_of(part), x, -1)
+    y = part.apply(x.reshape(math.prod(x.shape[:-1]), part.in_size, 1))
+    return y.reshape(*x.shape[:-1], part.out_size)
+
+
+def _as_bias(bias: Any, linear: AbstractLinear) -> Any:
+    """A bias as it is stored; lists and NumPy arrays take the dtype of the weights that they are added to."""
+    if bias is None or isinstance(bias, AbstractBias):
+        return bias
+    numbers = as_numbers("Layer", "bias", bias)
+    if isinstance(numbers, jax.Array) and jnp.issubdtype(numbers.dtype, jnp.inexact):
+        return numbers
+    weights, own = dtype_of(linear), floating(numbers)
+    drops = jnp.issubdtype(own, jnp.complexfloating) and not jnp.issubdtype(weights, jnp.complexfloating)
+    return cast(numbers, own if drops or not jax.tree.leaves(linear) else weights)

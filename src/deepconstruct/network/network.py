@@ -1,19 +1,21 @@
 """Networks: the weights, and nothing about what they compute."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._checks import check_finite
+from .inputs import dtype_of, is_template, prepared
 from .layer import Layer
+from .matrices import layers_from_matrices
 from .narrow import is_narrow, run_narrow
 from .repeat import Repeat, check_chain
 from .running import run_layers
+from .stacks import check_single
 
 
 def _as_tuple(layers: Any) -> Any:
@@ -44,6 +46,39 @@ class Network(eqx.Module):
         check_chain("Network", self.layers)
         check_finite("Network", "weights", self.layers)
 
+    @classmethod
+    def from_matrices(
+        cls, weights: Sequence[Any], biases: Sequence[Any] | None, activation: Any, *, dtype: Any = None
+    ) -> "Network":
+        """A network from the matrices and biases that you have.
+
+        Args:
+            weights: a matrix of shape `(out, in)` a layer, from NumPy, JAX or nested lists, the first
+                layer first; maps of `dc.linear` may stand among them. Flax and Keras store `(in, out)`:
+                pass the transposes.
+            biases: a vector of shape `(out,)` or `None` a layer; `None` where no layer has one.
+            activation: a name such as `"relu"`, or an object of `dc.activations`, for all hidden layers,
+                and the last layer is linear; or a list with one a layer, the last included.
+            dtype: what all weights are cast to. If `None`, that of the arrays, or the widest of theirs;
+                numbers in lists and integers have none, and get JAX's default.
+
+        Returns:
+            The network.
+
+        Raises:
+            ValueError: sizes that don't fit, lists of other lengths, NaN or infinity, a 64-bit dtype
+                without x64.
+            TypeError: weights that aren't numbers, complex ones with a real dtype, an activation that
+                isn't known.
+
+        Example:
+            >>> import deepconstruct as dc
+            >>> xor = dc.Network.from_matrices([[[1, 1], [1, 1]], [[1, -2]]], [[0, -1], None], "relu")
+            >>> xor([[0, 0], [0, 1], [1, 0], [1, 1]]).tolist()
+            [[0.0], [1.0], [1.0], [0.0]]
+        """
+        return cls(layers_from_matrices(weights, biases, activation, dtype))
+
     def __eq__(self, other: object) -> Any:
         return self is other
 
@@ -61,8 +96,7 @@ class Network(eqx.Module):
     @property
     def dtype(self) -> np.dtype:
         """The dtype of the weights (JAX's default real one where there are none)."""
-        leaves = jax.tree.leaves(self.layers)
-        return np.dtype(jnp.result_type(*leaves) if leaves else jnp.result_type(float))
+        return dtype_of(self.layers)
 
     def __call__(self, x: Any, *, axis: int = -1) -> Inexact[Array, "..."]:
         """Run the network along one axis of `x`.
@@ -75,10 +109,15 @@ class Network(eqx.Module):
         Returns:
             The same shape with `out_size` on that axis.
 
+        A network of labels, one a leaf, gives itself where it is called with a network: Optax takes whatever
+        can be called for a function of the weights, also where it was given labels or masks.
+
         Raises:
-            ValueError: a wrong number of features.
-            TypeError: complex input to a real network.
+            ValueError: a wrong number of features, or 64-bit weights without x64.
+            TypeError: complex input to a real network, text, objects, or a network for its input.
         """
+        if is_template(self, x):
+            return self  # pyright: ignore[reportReturnType]
         x, axis = self._prepared(x, axis)
         shape = x.shape
         before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
@@ -86,18 +125,9 @@ class Network(eqx.Module):
         y = run_narrow(self.layers, x) if is_narrow(self.layers, before * after) else run_layers(self.layers, x)
         return y.reshape(*shape[:axis], self.out_size, *shape[axis + 1 :])
 
-    def _prepared(self, x: Any, axis: int) -> tuple[Array, int]:
-        x = jnp.asarray(x)
-        if not -x.ndim <= axis < x.ndim or x.shape[axis] != self.in_size:
-            raise ValueError(
-                f"Network: expected {self.in_size} features on axis {axis}; got an array of shape {x.shape}"
-            )
-        if jnp.iscomplexobj(x) and not jnp.issubdtype(self.dtype, jnp.complexfloating):
-            raise TypeError(
-                f"Network: complex input to a network of {self.dtype.name} weights; pass the real part, "
-                "or stack real and imaginary parts for a network made by dc.realify"
-            )
-        return x.astype(self.dtype), axis % x.ndim
+    def _prepared(self, x: Any, axis: Any = -1) -> tuple[Array, int]:
+        check_single("Network", self.layers)
+        return prepared("Network", self.in_size, self.dtype, x, axis)
 
     def __repr__(self) -> str:
         return describe(self)

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from .._checks import check_available, check_size
-from .layer import Layer
+from .inputs import is_template
+from .layer import Layer, run_on_last_axis
 from .running import run_layers
 
 
@@ -50,6 +51,12 @@ class Repeat(eqx.Module):
     @property
     def out_size(self) -> int:
         return self.layers[-1].out_size
+
+    def __call__(self, x: Any) -> Inexact[Array, "*batch out"]:
+        """Run the block on the last axis; the rules for `x` are those of a network."""
+        if is_template(self, x):
+            return self  # pyright: ignore[reportReturnType]
+        return run_on_last_axis("Repeat", self, x)
 
     def apply(self, x: Inexact[Array, "before size after"]) -> Inexact[Array, "before out after"]:
         """Run all repetitions along the middle axis."""

@@ -11,7 +11,6 @@ from jaxtyping import PRNGKeyArray
 from .._checks import check_size
 from ..construction import Construction, as_network
 from ..data import FractalDistribution, measured_curve
-from ..domains import Fractal
 from ..network import Network
 from ..systems import IFS
 from ._matplotlib import NEGATIVE, POSITIVE, UNDECIDED, Figure, ListedColormap, PolyCollection
@@ -124,7 +123,7 @@ def _run(net: Network, x: np.ndarray) -> np.ndarray:
 
 
 def _undecided(shown: Construction | Network, x: np.ndarray) -> np.ndarray:
-    if not isinstance(shown, Construction) or not isinstance(shown.claim.domain, Fractal):
+    if not isinstance(shown, Construction):
         return np.zeros(len(x), bool)
     return ~np.asarray(shown.claim.domain.contains(jnp.asarray(x)))
 

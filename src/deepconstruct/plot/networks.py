@@ -32,7 +32,7 @@ def network(shown: Network | Construction, *, title: str | None = None) -> Figur
         >>> figure.axes[0].get_title()
         'parity(8)'
     """
-    net = as_network("plot.network", shown)
+    net = as_network("plot.network", shown, read=True)
     if title is None:
         title = shown.name if isinstance(shown, Construction) else ""
     layers = flat_layers(net)

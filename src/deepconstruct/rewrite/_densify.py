@@ -1,16 +1,18 @@
 """Networks of the same function: dense, or in another dtype; and their patterns."""
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._arithmetic.exactness import is_exact_on
 from .._checks import check_dtype
-from .._compose.algebra import with_dense_rounding
-from ..construction import Construction, as_network
+from .._compose.rounding import dense_sums
+from ..construction import Claim, Construction, Rewritten, Robustness, as_network
 from ..linear import Composed, SignPatterns, SignProduct
-from ..network import Network, flat_layers
+from ..network import Network, flat_layers, own
 
 # Maps whose claims count on the order in which they sum.
 _ORDERED = (SignPatterns, SignProduct, Composed)
@@ -38,11 +40,20 @@ def densify(network: Any) -> Any:
     if isinstance(network, Construction):
         dense = densify(network.network)
         changed = [isinstance(layer.linear, _ORDERED) for layer in flat_layers(network.network)]
-        claim = with_dense_rounding(network.claim, dense, changed) if any(changed) else network.claim
-        return Construction(dense, claim)
+        claim = _summed_anew(network.claim, dense, changed) if any(changed) else network.claim
+        return Construction(dense, claim, Rewritten("densify", network))
     network = as_network("densify", network)
     dtype = network.dtype
-    return Network(tuple(part.dense(dtype) for part in network.layers))
+    return own(Network(tuple(part.dense(dtype) for part in network.layers)))
+
+
+def _summed_anew(claim: Claim, dense: Network, changed: list[bool]) -> Claim:
+    found = dense_sums(claim, dense, changed, exact=is_exact_on(dense, claim.domain)).claim(claim)
+    if found is None:
+        raise ValueError(
+            f"densify: the rounding of {claim.target.name} as dense matrices can't be bounded; densify its network"
+        )
+    return found
 
 
 def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
@@ -56,7 +67,7 @@ def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
         >>> [int(mask.sum()) for mask in dc.sparsity_pattern(dc.parity(4))]
         [8, 8, 2]
     """
-    network = as_network("sparsity_pattern", network)
+    network = as_network("sparsity_pattern", network, read=True)
     masks = []
     for layer in flat_layers(network):
         rows, cols, _ = layer.linear.entries()
@@ -66,29 +77,47 @@ def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
     return tuple(masks)
 
 
-def astype(network: Network, dtype: Any) -> Network:
-    """The network with its weights cast to another dtype of the same kind (real or complex).
+def astype(network: Any, dtype: Any) -> Any:
+    """The same with its weights cast to another dtype of the same kind (real or complex).
 
     Args:
-        network: a `Network`; a construction's claim is about its dtype, so build that one with
-            `dtype=` instead.
+        network: a `Network` or a `Construction`.
         dtype: a floating dtype.
 
+    Returns:
+        The same kind. In a wider dtype a claim is kept: the same weights round less. In another one it is
+        kept where it is exact, all weights fit, and nothing rounds on the domain; what it says of inputs
+        beside the domain is then dropped.
+
     Raises:
-        TypeError: a construction.
-        ValueError: a dtype of the other kind, or a 64-bit one without x64.
+        ValueError: a dtype of the other kind, a 64-bit one without x64, or a claim that can't be kept:
+            cast its `.network` then, or build the construction with `dtype=`.
 
     Example:
         >>> import deepconstruct as dc
         >>> dc.astype(dc.parity(4).network, "float16").dtype.name
         'float16'
+        >>> dc.astype(dc.parity(4), "float16").claim.error.is_exact
+        True
     """
-    if isinstance(network, Construction):
-        raise TypeError(
-            f"astype: the claim of {network.name} is about {network.claim.dtype}; "
+    source = as_network("astype", network)
+    kind = "complex" if jnp.issubdtype(source.dtype, jnp.complexfloating) else "real"
+    resolved = check_dtype("astype", dtype, kind=kind)
+    cast = own(jax.tree.map(lambda leaf: leaf.astype(resolved), source))
+    if not isinstance(network, Construction):
+        return cast
+    return Construction(cast, _claim_in(network, cast, resolved), Rewritten("astype", network))
+
+
+def _claim_in(construction: Construction, cast: Network, dtype: np.dtype) -> Claim:
+    claim, source = construction.claim, construction.network
+    if jnp.promote_types(source.dtype, dtype) == dtype:
+        return dataclasses.replace(claim, dtype=dtype.name)
+    pairs = zip(jax.tree.leaves(source), jax.tree.leaves(cast), strict=True)
+    kept = all(np.array_equal(np.asarray(old), np.asarray(new).astype(old.dtype)) for old, new in pairs)
+    if not (kept and claim.error.is_exact and is_exact_on(cast, claim.domain)):
+        raise ValueError(
+            f"astype: the claim of {construction.name} is about {claim.dtype} and can't be kept in {dtype.name}; "
             "build the construction with dtype=..., or cast its .network"
         )
-    network = as_network("astype", network)
-    kind = "complex" if jnp.issubdtype(network.dtype, jnp.complexfloating) else "real"
-    resolved = check_dtype("astype", dtype, kind=kind)
-    return jax.tree.map(lambda leaf: leaf.astype(resolved), network)
+    return dataclasses.replace(claim, dtype=dtype.name, robustness=Robustness())

@@ -9,17 +9,37 @@ import numpy as np
 from jaxtyping import Array, Inexact, Int, PRNGKeyArray
 
 from .._static import StaticArray
+from .gaps import Gap, gap_of, spare_points
 from .tracking import nearest, wide_inverses
 
 Maps = tuple[np.ndarray, np.ndarray]
 
+# So often are points drawn again that don't fit.
+_TRIES = 128
 
-def choose_maps(key: PRNGKeyArray, weights: np.ndarray, shape: tuple[int, ...]) -> Int[Array, "*shape"]:
-    """Numbers of maps, drawn with probabilities proportional to `weights`."""
+
+# Random numbers are drawn as words of bits, all at once: every call of the generator is compiled for itself.
+
+
+def word_type(dtype: Any) -> Any:
+    """Unsigned integers with as many bits as numbers of `dtype` need."""
+    return jnp.uint64 if jnp.finfo(dtype).bits == 64 else jnp.uint32
+
+
+def choose(bits: Array, weights: np.ndarray) -> Int[Array, "*shape"]:
+    """Numbers below `len(weights)` from random bits, with probabilities proportional to `weights`."""
     if np.all(weights == weights[0]):
-        return jax.random.randint(key, shape, 0, len(weights))
-    shares = jnp.asarray(np.cumsum(weights)[:-1] / np.sum(weights))
-    return jnp.sum(jax.random.uniform(key, shape)[..., None] >= shares, axis=-1)
+        return (bits % bits.dtype.type(len(weights))).astype(np.int32)
+    size = 2.0 ** jnp.iinfo(bits.dtype).bits
+    ends = [int(share * size) for share in (np.cumsum(weights)[:-1] / np.sum(weights))]
+    return sum((bits >= bits.dtype.type(end)).astype(np.int32) for end in ends)  # pyright: ignore[reportReturnType]
+
+
+def _below_one(bits: Array, dtype: Any) -> Inexact[Array, "*shape"]:
+    """Uniform numbers of `[0, 1)` from random bits; in narrow dtypes 1 is rounded to."""
+    width, kind = (11, jnp.float64) if bits.dtype == jnp.uint64 else (8, jnp.float32)
+    scale = kind(2.0 ** (jnp.iinfo(bits.dtype).bits - width))
+    return ((bits >> bits.dtype.type(width)).astype(kind) / scale).astype(dtype)
 
 
 @functools.partial(jax.jit, static_argnames=("maps", "level", "weights", "inner", "outer", "ends", "dtype"))
@@ -37,8 +57,10 @@ def points_leaving(
 ) -> Inexact[Array, "num d"]:
     """Points that are in `K_(j-1)` and not in `K_j` for `j` in `stops`, or in `K_level` where `j > level`.
 
-    A word of maps is drawn, and a point of its cell, uniform among those that fit; what doesn't
-    fit is drawn again.
+    A word of maps is drawn, and a point of its cell: of all of it, or of the boxes that cover the gap
+    between the cells of the next level. What doesn't fit is drawn again, up to 128 times: that does
+    something only where maps are turned, or points keep away from faces. Which fit, are uniform. What
+    fits at no time is taken from a few points that are known.
 
     Args:
         key: a PRNG key.
@@ -53,27 +75,54 @@ def points_leaving(
     """
     shape, inverses = (len(stops), maps[1].array.shape[1]), wide_inverses(*maps)
     coefficients = jnp.asarray(maps[0].array, dtype), jnp.asarray(maps[1].array, dtype)
+    # Points that leave at once needn't keep away from the faces of the cube.
+    gaps, stays = (gap_of(*maps, 0.0, outer), gap_of(*maps, inner, outer)), stops > level
+    cube = np.stack([np.full(shape[1], inner - 1.0), np.full(shape[1], 1.0 - inner)])
 
     def attempt(key: PRNGKeyArray) -> tuple[Array, Array]:
-        word_key, point_key, end_key = jax.random.split(key, 3)
-        words = choose_maps(word_key, weights.array, (level, shape[0]))
-        w = jax.random.uniform(point_key, shape, dtype, -1, 1)
+        bits = jax.random.bits(key, (level + shape[1] + 2, shape[0]), word_type(dtype))
+        words = choose(bits[:level], weights.array)
+        low, high = _ends_of_boxes(bits[-2], cube, gaps, stops, stays, dtype)
+        w = jnp.clip(low + (high - low) * _below_one(bits[level:-2], dtype).T, low, high)
         excess, _ = nearest(jnp, inverses, [w[:, axis] for axis in range(shape[1])])
-        fits = (stops > level) | ((excess >= outer) if outer > 0 else (excess > 0))
+        fits = stays | ((excess >= outer) if outer > 0 else (excess > 0))
         if ends is not None:
-            chosen = jnp.asarray(ends.array, dtype)[jax.random.randint(end_key, shape[:1], 0, len(ends.array))]
-            w = jnp.where((stops > level)[:, None], chosen, w)
+            chosen = jnp.asarray(ends.array, dtype)[choose(bits[-1], np.ones(len(ends.array)))]
+            w = jnp.where(stays[:, None], chosen, w)
         lengths = jnp.minimum(stops - 1, level)
         return _into_cells(coefficients, words, w, fits, lengths, inner)
 
-    def again(state: tuple[PRNGKeyArray, Array, Array]) -> tuple[PRNGKeyArray, Array, Array]:
-        key, kept, fits = state
+    def again(state: tuple[Array, PRNGKeyArray, Array, Array]) -> tuple[Array, PRNGKeyArray, Array, Array]:
+        tried, key, kept, fits = state
         key, used = jax.random.split(key)
         found, right = attempt(used)
-        return key, jnp.where(fits[:, None], kept, found), fits | right
+        return tried + 1, key, jnp.where(fits[:, None], kept, found), fits | right
 
-    begin = key, jnp.zeros(shape, dtype), jnp.zeros(shape[0], bool)
-    return jax.lax.while_loop(lambda state: ~jnp.all(state[2]), again, begin)[1]
+    def is_open(state: tuple[Array, PRNGKeyArray, Array, Array]) -> Array:
+        return (state[0] < _TRIES) & ~jnp.all(state[3])
+
+    begin = jnp.zeros((), "int32"), key, jnp.zeros(shape, dtype), jnp.zeros(shape[0], bool)
+    _, key, found, fits = jax.lax.while_loop(is_open, again, begin)
+    if inner == 0 and gaps[0].is_tight:
+        return found
+    spare = jnp.asarray(spare_points(*maps, level, inner, outer, ends).array, dtype)
+    which = jax.random.randint(key, shape[:1], 0, spare.shape[1])
+    return jnp.where(fits[:, None], found, spare[jnp.minimum(stops, level + 1) - 1, which])
+
+
+def _ends_of_boxes(
+    bits: Array, cube: np.ndarray, gaps: tuple[Gap, Gap], stops: Array, stays: Array, dtype: Any
+) -> tuple[Array, Array]:
+    """Lowest and highest corners of a box for every point: the cube if it stays, else a box of a gap."""
+    boxes = np.concatenate([cube[None], *(gap.boxes.array for gap in gaps)])
+    height, which, start = _below_one(bits, jnp.float32), jnp.zeros(stops.shape, "int32"), 1
+    for gap, chosen in zip(gaps, (stops == 1, stops > 1), strict=True):
+        shares = jnp.asarray(gap.shares.array[:-1], height.dtype)
+        found = start + jnp.searchsorted(shares, height, side="right").astype("int32")
+        which = jnp.where(chosen, found, which)
+        start += len(gap.boxes.array)
+    which = jnp.minimum(jnp.where(stays, 0, which), len(boxes) - 1)
+    return jnp.asarray(boxes[:, 0], dtype)[which], jnp.asarray(boxes[:, 1], dtype)[which]
 
 
 def _into_cells(
@@ -90,7 +139,7 @@ def _into_cells(
         image = jnp.einsum("nij,nj->ni", matrices[maps], x, precision="highest") + shifts[maps]
         return (jnp.where(inside[:, None], image, x), fits), None
 
-    return jax.lax.scan(step, (w, fits), (jnp.arange(level, 0, -1), words[::-1]))[0]
+    return jax.lax.scan(step, (w, fits), (jnp.arange(level, 0, -1, dtype=lengths.dtype), words[::-1]))[0]
 
 
 def sampling_error(maps: Maps, dtype: Any) -> float:

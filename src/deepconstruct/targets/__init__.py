@@ -5,6 +5,7 @@ extended precision where the array is), on a JAX array in JAX.
 """
 
 from .base import AbstractTarget as AbstractTarget, Target as Target
+from .encoding import BitsToSigns as BitsToSigns, SignsToBits as SignsToBits
 from .fourier import DFT as DFT
 from .fractal import Fractal as Fractal
 from .functions import (
@@ -27,6 +28,7 @@ from .joined import (
 __all__ = [
     "DFT",
     "AbstractTarget",
+    "BitsToSigns",
     "BooleanClassifier",
     "BooleanFunction",
     "Composed",
@@ -40,5 +42,6 @@ __all__ = [
     "Polynomial",
     "Product",
     "Realified",
+    "SignsToBits",
     "Target",
 ]

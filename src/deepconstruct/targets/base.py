@@ -3,11 +3,14 @@
 import abc
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+
+from .._checks import double_precision
 
 
 class AbstractTarget(abc.ABC):
@@ -18,9 +21,52 @@ class AbstractTarget(abc.ABC):
     def name(self) -> str:
         """A short name, such as `parity(8)`."""
 
-    @abc.abstractmethod
+    @final
     def __call__(self, x: Any) -> Any:
-        """Evaluate on the last axis."""
+        """Evaluate on the last axis: NumPy arrays in NumPy, all else (lists too) in JAX.
+
+        Raises:
+            TypeError: what isn't an array of numbers, such as text.
+            ValueError: a single number, which has no last axis.
+        """
+        return self._evaluate(_numbers(self.name, x))
+
+    @final
+    def wide(self, x: Any) -> np.ndarray:
+        """Evaluate in NumPy, in extended precision where the platform has it, whatever JAX's settings are.
+
+        Inputs are taken as they are, and values aren't rounded to a network's dtype: they are off by the
+        roundings of `longdouble` in the target's formula alone (0 where it has only sums and products of
+        few digits, as for bits; tables give their 64-bit entries as they are). A `Target` of your own is
+        evaluated by JAX in 64 bits, so its inputs and values are rounded to those.
+
+        Args:
+            x: numbers of any real, complex or integer type, shape `(*batch, in)`.
+
+        Returns:
+            Floats of at least 64 bits a part, shape `(*batch, out)`.
+
+        Raises:
+            TypeError: what isn't an array of numbers.
+            ValueError: a single number.
+
+        Example:
+            >>> import deepconstruct as dc, numpy as np
+            >>> float(dc.targets.BooleanFunction([0, 0.1]).wide(np.array([1], np.float32))[0])
+            0.1
+        """
+        return _widened(np.asarray(self._wide(_widened(np.asarray(_numbers(self.name, x, np.asarray))))))
+
+    @abc.abstractmethod
+    def _evaluate(self, x: Any) -> Any:
+        """`__call__` for arrays with at least one axis."""
+
+    def _wide(self, x: np.ndarray) -> Any:
+        """`wide` for arrays of extended precision: here by JAX, in 64 bits."""
+        kind = "complex128" if np.iscomplexobj(x) else "float64"
+        # Constants in the user's function may be narrower, whatever the configuration says of mixing them.
+        with double_precision(), jax.numpy_dtype_promotion("standard"):
+            return np.asarray(self._evaluate(jnp.asarray(x.astype(kind))))
 
     def matrix(self) -> np.ndarray:
         """The matrix of a linear target, in extended precision where the platform has it.
@@ -43,13 +89,25 @@ class AbstractTarget(abc.ABC):
         return 0.0, math.inf
 
 
+class Formula(AbstractTarget):
+    """A target whose `_evaluate` computes NumPy arrays in NumPy, in their own precision."""
+
+    def _wide(self, x):
+        return self._evaluate(x)
+
+
 @dataclasses.dataclass(frozen=True, init=False)
 class Target(AbstractTarget):
     """A target of your own: a name and a function on the last axis.
 
+    Two are equal if both names and functions are.
+
     Args:
         name: shown in messages, and how files refer to it.
-        function: maps `(*batch, in)` to `(*batch, out)`.
+        function: maps `(*batch, in)` to `(*batch, out)`; written in JAX, and hashable.
+
+    Raises:
+        TypeError: a name that is no text, or what can't be called or hashed.
 
     Example:
         >>> import deepconstruct as dc, jax.numpy as jnp
@@ -64,6 +122,13 @@ class Target(AbstractTarget):
     def __init__(self, name: str, function: Callable[[Any], Any]):
         if not isinstance(name, str) or not callable(function):
             raise TypeError(f"Target: expected a name and a function; got {name!r} and {function!r}")
+        try:
+            hash(function)
+        except TypeError:
+            raise TypeError(
+                f"Target: {name}: the function must be hashable, which {type(function).__name__} is not; "
+                "wrap it: lambda x: function(x)"
+            ) from None
         object.__setattr__(self, "label", name)
         object.__setattr__(self, "function", function)
 
@@ -71,10 +136,33 @@ class Target(AbstractTarget):
     def name(self):
         return self.label
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         return self.function(x)
 
 
-def namespace(x: Any) -> Any:
-    """NumPy or JAX, whichever the array belongs to."""
-    return x.__array_namespace__() if hasattr(x, "__array_namespace__") else jnp
+def concatenate(outputs: Sequence[Any]) -> Any:
+    """Join outputs, in the precision that holds them all."""
+    if all(isinstance(part, np.ndarray) for part in outputs):
+        return np.concatenate(outputs, axis=-1)
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.concatenate(outputs, axis=-1)
+
+
+def _numbers(owner: str, x: Any, convert: Callable[[Any], Any] = jnp.asarray) -> Any:
+    """An array of numbers, made by `convert` if `x` isn't one, with at least one axis."""
+    try:
+        # JAX would read a text as a number.
+        array = x if isinstance(x, np.ndarray | jax.Array | str | bytes) else convert(x)
+        if isinstance(array, str | bytes) or not (jnp.issubdtype(array.dtype, np.number) or array.dtype == bool):
+            raise TypeError
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{owner}: expected an array of numbers; got {x!r}") from None
+    if array.ndim == 0:
+        raise ValueError(f"{owner}: expected numbers on the last axis, such as [0, 1]; got {x!r} alone")
+    return array
+
+
+def _widened(x: np.ndarray) -> np.ndarray:
+    """Extended precision, real or complex."""
+    kind = np.clongdouble if np.iscomplexobj(x) else np.longdouble
+    return x if x.dtype == kind else x.astype(kind)

@@ -7,11 +7,12 @@ import numpy as np
 
 from .._checks import check_choice, check_flag, check_size
 from .._roots import roots_of_unity
-from .base import AbstractTarget
+from .._static import namespace
+from .base import Formula
 
 
 @dataclasses.dataclass(frozen=True)
-class DFT(AbstractTarget):
+class DFT(Formula):
     """The discrete Fourier transform `y_k = sum_j x_j exp(-2 pi i j k / n)`, or its inverse.
 
     `norm` is that of `numpy.fft`: `"backward"` divides the inverse by n, `"ortho"` both by the
@@ -32,8 +33,8 @@ class DFT(AbstractTarget):
         norm = "" if self.norm == "backward" else f", {self.norm}"
         return f"{'idft' if self.inverse else 'dft'}({self.n}{norm})"
 
-    def __call__(self, x):
-        fft = x.__array_namespace__().fft
+    def _evaluate(self, x):
+        fft = namespace(x).fft
         return (fft.ifft if self.inverse else fft.fft)(x, axis=-1, norm=self.norm)
 
     @property

@@ -2,15 +2,14 @@
 
 import dataclasses
 
-import jax.numpy as jnp
-
 from .._checks import check_scalar, check_size
+from .._static import inexact, namespace
 from ..systems import IFS
-from .base import AbstractTarget, namespace
+from .base import Formula
 
 
 @dataclasses.dataclass(frozen=True)
-class Fractal(AbstractTarget):
+class Fractal(Formula):
     """1 on `K_level` of an iterated function system, 0 elsewhere; one output.
 
     Points are followed into the nearest cell of each level, in the precision of `x`.
@@ -41,6 +40,7 @@ class Fractal(AbstractTarget):
     def name(self):
         return f"{self.system.name}({self.level})"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
+        x = inexact(x)
         inside = self.system.contains(x, self.level, tolerance=self.tolerance)
-        return namespace(x).astype(inside[..., None], x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else float)
+        return namespace(x).astype(inside[..., None], x.dtype)

@@ -4,15 +4,16 @@ import dataclasses
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_all, check_choice, check_scalar, check_shape, check_size
-from .._static import StaticArray, check_static
-from .base import AbstractTarget, namespace
+from .._static import StaticArray, check_static, inexact, like, namespace
+from .base import Formula, concatenate
 
 
 @dataclasses.dataclass(frozen=True)
-class Parity(AbstractTarget):
+class Parity(Formula):
     """The parity of `n` bits: 1 where an odd number is set; as signs, their product."""
 
     n: int
@@ -26,14 +27,16 @@ class Parity(AbstractTarget):
     def name(self):
         return f"parity({self.n})" if self.encoding == "bits" else f"parity({self.n}, signs)"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         if self.encoding == "signs":
             return x.prod(axis=-1, keepdims=True)
-        return x.sum(axis=-1, keepdims=True) % 2
+        half = jnp.issubdtype(x.dtype, np.inexact) and x.dtype.itemsize < 4  # which doesn't hold every count
+        odd = (x.astype("float32") if half else x).sum(axis=-1, keepdims=True) % 2
+        return odd.astype(x.dtype) if half else odd
 
 
 @dataclasses.dataclass(frozen=True)
-class Product(AbstractTarget):
+class Product(Formula):
     """The product of `n` numbers; of bits, their AND."""
 
     n: int
@@ -45,7 +48,7 @@ class Product(AbstractTarget):
     def name(self):
         return f"product({self.n})"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         return x.prod(axis=-1, keepdims=True)
 
 
@@ -53,7 +56,7 @@ Term = tuple[tuple[int, ...], float]
 
 
 @dataclasses.dataclass(frozen=True)
-class Polynomial(AbstractTarget):
+class Polynomial(Formula):
     """Polynomials of the same variables, one an output.
 
     Args:
@@ -91,12 +94,11 @@ class Polynomial(AbstractTarget):
         terms = sum(map(len, self.outputs))
         return f"polynomial({self.variables} variables, degree {self.degree}, {terms} terms)"
 
-    def __call__(self, x):
-        xp = namespace(x)
-        columns = [self._evaluate(terms, x) for terms in self.outputs]
-        return xp.concatenate(columns, axis=-1)
+    def _evaluate(self, x):
+        x = inexact(x)
+        return concatenate([self._sum(terms, x) for terms in self.outputs])
 
-    def _evaluate(self, terms: tuple[Term, ...], x: Any) -> Any:
+    def _sum(self, terms: tuple[Term, ...], x: Any) -> Any:
         total = 0 * x[..., :1]
         for exponents, coefficient in terms:
             term = total * 0 + coefficient
@@ -120,7 +122,7 @@ def _term_name(term: Term) -> str:
 
 
 @dataclasses.dataclass(frozen=True, init=False)
-class BooleanFunction(AbstractTarget):
+class BooleanFunction(Formula):
     """A function of bits by its table, one row an input; row `i` is for the binary digits of `i`, lowest first.
 
     Args:
@@ -156,12 +158,12 @@ class BooleanFunction(AbstractTarget):
     def name(self):
         return f"boolean function({self.n})"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         return _rows(self.table.array, x)
 
 
 @dataclasses.dataclass(frozen=True, init=False)
-class BooleanClassifier(AbstractTarget):
+class BooleanClassifier(Formula):
     """Probabilities of classes given bits: the softmax of a table of logits, rows as in `BooleanFunction`.
 
     Args:
@@ -181,7 +183,7 @@ class BooleanClassifier(AbstractTarget):
         rows, classes = self.logits.array.shape
         return f"boolean classifier({rows.bit_length() - 1} bits, {classes} classes)"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         logits = self.logits.array.astype(np.longdouble)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return _rows(odds / odds.sum(axis=1, keepdims=True), x)
@@ -203,13 +205,15 @@ def _check_prior(owner: str, prior: Any, classes: int) -> None:
 
 def _rows(table: np.ndarray, x: Any) -> Any:
     """The rows of a table that bits number, of the kind and precision of `x`."""
-    xp = namespace(x)
-    index = (x * 2.0 ** np.arange(x.shape[-1])).sum(axis=-1)
-    return xp.asarray(table, dtype=x.dtype)[xp.round(index).astype("int32")]
+    x, xp = inexact(x), namespace(x)
+    # In integers, since narrow floats don't hold the numbers of many rows.
+    digits = xp.round(x.real).astype("int32")
+    index = (digits << like(digits, np.arange(x.shape[-1]))).sum(axis=-1)
+    return xp.asarray(table, dtype=x.dtype)[index]
 
 
 @dataclasses.dataclass(frozen=True)
-class HamiltonianClassifier(AbstractTarget):
+class HamiltonianClassifier(Formula):
     """`p(y | x)` proportional to `exp(-H_y(x)) prior_y`, for polynomials `H_y`."""
 
     hamiltonians: Polynomial
@@ -224,12 +228,13 @@ class HamiltonianClassifier(AbstractTarget):
     def name(self):
         return f"hamiltonian classifier({self.hamiltonians.variables} variables, {len(self.prior)} classes)"
 
-    def __call__(self, x):
-        return _softmax(-self.hamiltonians(x) + _like(x, np.log(np.array(self.prior, np.longdouble))))
+    def _evaluate(self, x):
+        x = inexact(x)
+        return _softmax(like(x, np.log(np.array(self.prior, np.longdouble))) - self.hamiltonians(x))
 
 
 @dataclasses.dataclass(frozen=True, init=False)
-class GaussianClassifier(AbstractTarget):
+class GaussianClassifier(Formula):
     """`p(y | x)` for normally distributed `x` given `y`.
 
     Args:
@@ -263,20 +268,15 @@ class GaussianClassifier(AbstractTarget):
         classes, n = self.means.array.shape
         return f"gaussian classifier({n} numbers, {classes} classes)"
 
-    def __call__(self, x):
-        logs = []
+    def _evaluate(self, x):
+        x, logs = inexact(x), []
         for mean, covariance, prior in zip(self.means.array, self.covariances.array, self.prior, strict=True):
             factor = _cholesky(covariance.astype(np.longdouble))
-            whitened = _forward(_like(x, factor), x - _like(x, mean))
-            volume = -float(np.log(np.diagonal(factor)).sum())
+            whitened = _forward(namespace(x).asarray(factor, dtype=x.dtype), x - like(x, mean))
+            constant = np.log(np.longdouble(prior)) - np.log(np.diagonal(factor)).sum()
             squares: Any = sum(part * part for part in whitened)
-            logs.append((volume + math.log(prior) - squares / 2)[..., None])
-        return _softmax(namespace(x).concatenate(logs, axis=-1))
-
-
-def _like(x: Any, constant: np.ndarray) -> Any:
-    """A constant in the kind and precision of `x`."""
-    return namespace(x).asarray(constant, dtype=x.dtype)
+            logs.append((like(squares, constant) - squares / 2)[..., None])
+        return _softmax(concatenate(logs))
 
 
 def _cholesky(matrix: np.ndarray) -> np.ndarray:

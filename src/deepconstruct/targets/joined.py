@@ -1,12 +1,16 @@
 """Targets made of targets: one after another, side by side, on the same input."""
 
 import dataclasses
+import itertools
 import math
+from typing import Any
 
+import jax
 import numpy as np
 
 from .._checks import check_all, check_shape, check_size
-from .base import AbstractTarget, namespace
+from .._static import inexact
+from .base import AbstractTarget, concatenate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +27,11 @@ class Composed(AbstractTarget):
     def name(self):
         return f"{self.outer.name} of {self.inner.name}"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         return self.outer(self.inner(x))
+
+    def _wide(self, x):
+        return self.outer.wide(self.inner.wide(x))
 
     @property
     def is_linear(self):
@@ -53,9 +60,14 @@ class Iterated(AbstractTarget):
     def name(self):
         return f"{self.target.name}^{self.times}"
 
-    def __call__(self, x):
+    def _evaluate(self, x):
         for _ in range(self.times):
             x = self.target(x)
+        return x
+
+    def _wide(self, x):
+        for _ in range(self.times):
+            x = self.target.wide(x)
         return x
 
     @property
@@ -85,12 +97,15 @@ class Parallel(AbstractTarget):
     def name(self):
         return " | ".join(target.name for target in self.targets)
 
-    def __call__(self, x):
-        xp, outputs, start = namespace(x), [], 0
-        for target, size in zip(self.targets, self.sizes, strict=True):
-            outputs.append(target(x[..., start : start + size]))
-            start += size
-        return xp.concatenate(outputs, axis=-1)
+    def _evaluate(self, x):
+        return concatenate([target(part) for target, part in self._parts(x)])
+
+    def _wide(self, x):
+        return concatenate([target.wide(part) for target, part in self._parts(x)])
+
+    def _parts(self, x: Any) -> list[tuple[AbstractTarget, Any]]:
+        stops = itertools.accumulate(self.sizes)
+        return [(t, x[..., stop - size : stop]) for t, size, stop in zip(self.targets, self.sizes, stops, strict=True)]
 
     @property
     def is_linear(self):
@@ -124,8 +139,11 @@ class FanOut(AbstractTarget):
     def name(self):
         return " & ".join(target.name for target in self.targets)
 
-    def __call__(self, x):
-        return namespace(x).concatenate([target(x) for target in self.targets], axis=-1)
+    def _evaluate(self, x):
+        return concatenate([target(x) for target in self.targets])
+
+    def _wide(self, x):
+        return concatenate([target.wide(x) for target in self.targets])
 
     @property
     def is_linear(self):
@@ -152,10 +170,13 @@ class Realified(AbstractTarget):
     def name(self):
         return f"real {self.target.name}"
 
-    def __call__(self, x):
-        half = x.shape[-1] // 2
-        y = self.target(x[..., :half] + 1j * x[..., half:])
-        return namespace(x).concatenate([y.real, y.imag], axis=-1)
+    def _evaluate(self, x):
+        y = self.target(_as_complex(inexact(x)))
+        return concatenate([y.real, y.imag])
+
+    def _wide(self, x):
+        y = self.target.wide(_as_complex(x))
+        return concatenate([np.real(y), np.imag(y)])
 
     @property
     def is_linear(self):
@@ -167,3 +188,10 @@ class Realified(AbstractTarget):
 
     def stretch(self):
         return self.target.stretch()
+
+
+def _as_complex(x: Any) -> Any:
+    """The complex numbers whose real parts come first, then all imaginary ones."""
+    half = x.shape[-1] // 2
+    real, imag = x[..., :half], x[..., half:]
+    return real + 1j * imag if isinstance(x, np.ndarray) else jax.lax.complex(real, imag)

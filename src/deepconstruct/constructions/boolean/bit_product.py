@@ -6,16 +6,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_dtype, check_scalar, check_size
+from ..._arithmetic.rounding import holds_grid, unit_roundoff
+from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step
-from ...construction import Claim, Construction, Entry, builder, formula, sizes
+from ...construction import Bound, Claim, Construction, Entry, Robustness, builder, formula, sizes
 from ...domains import Bits
 from ...linear import Dense
 from ...network import Label, Layer, Network
 from ...targets import Product
-from ..gates.accuracy import Accuracy
-from ..gates.tolerance import check_tolerance
+from ..gates.arguments import check_tolerance
 from .conjunction import Conjunction, resolve_conjunction, temperature
 
 
@@ -41,7 +40,7 @@ def bit_product(
 
     Raises:
         ValueError: `k` below 1, unknown names, a tolerance that isn't below 1/2 or that the
-            inverse temperature or the dtype doesn't keep.
+            inverse temperature or the dtype doesn't keep, or more bits than the dtype counts.
         TypeError: `k` isn't an integer.
 
     *Exactness*: ReLU (`relu(x_1 + ... + x_k - k + 1)`) and step units are exact. A sigmoid errs by
@@ -65,6 +64,8 @@ def bit_product(
             raise ValueError(f"{owner}: tolerance must be below 1/2; got {tolerance:g}")
     unit = resolve_conjunction(owner, activation, tolerance, 1.0)
     resolved = check_dtype(owner, dtype)
+    check_allocation(owner, f"the weights of k={digits(k)}", k, resolved)
+    _check_count(owner, k, unit, resolved)
     u = unit_roundoff(resolved)
     error = unit.error() + unit.rounding(u)
     if tolerance is not None and error > tolerance:
@@ -72,6 +73,22 @@ def bit_product(
     bias = jnp.asarray([unit.slack - k], resolved)
     layer = Layer(Dense(jnp.ones((1, k), resolved)), bias, unit.activation, Label("and"))
     return Construction(Network((layer,)), _claim(k, unit, error, resolved, u))
+
+
+def _check_count(owner: str, k: int, unit: Conjunction, dtype: np.dtype) -> None:
+    """Refuse more bits than the dtype counts: the sum is a whole number, or one and a half."""
+
+    def largest(dtype: Any, step: float) -> int:
+        return min(int(step * 2.0 ** (jnp.finfo(dtype).nmant + 1)), int(jnp.finfo(dtype).max))
+
+    step = unit.slack  # 1 for a ReLU, else 1/2
+    if holds_grid(dtype, step, k):
+        return
+    ways = [f"use dtype='{name}'" for name in ("float32", "float64") if k <= largest(name, step)][:1]
+    if step < 1 and k <= largest(dtype, 1.0):
+        ways.append("use activation='relu'")
+    ways.append(f"use at most {largest(dtype, step)} bits")
+    raise ValueError(f"{owner}: {unit.activation.name()} in {dtype.name} can't count {k} bits; {', or '.join(ways)}")
 
 
 def _steeper(
@@ -97,19 +114,23 @@ def _steeper(
 
 
 def _claim(k: int, unit: Conjunction, error: float, dtype: np.dtype, u: float) -> Claim:
-    if isinstance(unit.activation, ReLU):
+    if (k + 4) * u >= 0.125:
+        robustness = Robustness()  # sums off the whole numbers are too long to be bounded
+    elif isinstance(unit.activation, ReLU):
         # Beyond its bits a ReLU still is Lipschitz; it rounds there.
-        radius, gain, rounding = 1.0, float(k), 2 * (k + 4) * (k + 2) * u * 4
+        robustness = Robustness(1.0, float(k), 2 * (k + 4) * (k + 2) * u * 4)
     elif isinstance(unit.activation, Step):
-        radius, gain, rounding = max(1 / (2 * k) - 4 * (k + 1) * u, 0.0), 0.0, 0.0
+        robustness = Robustness(max(1 / (2 * k) - 4 * (k + 1) * u, 0.0))
     else:
         assert isinstance(unit.activation, Sigmoid)
         # The error grows convexly up to the middle of the slope, so the chord bounds it.
         radius = 1 / (4 * k)
         gain = (unit.error(k * radius) - unit.error()) / radius * (1 + 2.0**-40)
-        rounding = unit.activation.inverse_temperature / 4 * (k + 2) * (2 * k + 2) * u
-    accuracy = Accuracy(error, radius, gain, rounding)
-    return accuracy.claim(Product(k), Bits(k), Bits(1), dtype, "Lin, Tegmark & Rolnick (2017), Eq. 13")
+        robustness = Robustness(
+            radius, gain, unit.activation.inverse_temperature / 4 * (k + 2) * (2 * k + 2) * u * (1 + 2 * (k + 4) * u)
+        )
+    source = "Lin, Tegmark & Rolnick (2017), Eq. 13"
+    return Claim(Product(k), Bits(k), Bits(1), Bound(absolute=error), robustness, dtype=dtype.name, source=source)
 
 
 ENTRIES = (

@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from ..._checks import check_dtype
+from ..._checks import check_dtype, check_scalar
 from ...activations import AbstractActivation
-from ...construction import Construction, Entry, builder, formula, sizes
+from ...construction import Bound, Claim, Construction, Entry, builder, formula, sizes
 from ...domains import Bits
 from ...targets import BooleanClassifier
-from ..gates.probabilities import classifier
+from ..gates.network import behind_softmax, probabilities, with_softmax
 from .conjunction import resolve_conjunction
-from .function import check_table
-from .table import accuracy, majority, network, terms_of
+from .function import check_table, check_table_error
+from .table import check_range, errors, majority, network, terms_of
+from .ways import table_ways
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 8 and 12"
 
@@ -24,6 +25,7 @@ def boolean_classifier(
     *,
     basis: str = "moebius",
     activation: str | AbstractActivation = "relu",
+    tolerance: float | None = None,
     dtype: Any = None,
 ) -> Construction:
     """The probabilities `p(y | x)` of classes given `n` bits: ANDs, then a softmax.
@@ -34,6 +36,7 @@ def boolean_classifier(
             negative number.
         basis: as for `boolean_function`.
         activation: `"relu"`, `"step"` or `"sigmoid"`, or such an object.
+        tolerance: the largest error of a probability that will do; refused if it can't be claimed.
         dtype: a real floating dtype; JAX's default if `None`.
 
     Returns:
@@ -41,7 +44,8 @@ def boolean_classifier(
 
     Raises:
         ValueError: a table that hasn't `2^n` rows, has fewer than two classes or isn't finite, more
-            than 16 bits, or unknown names.
+            than 16 bits, unknown names, sums beyond the range of the dtype or too long for it, or a
+            tolerance below the claimed error.
 
     *Exactness*: errors of the logarithms, as for `boolean_function`, count half.
 
@@ -63,10 +67,30 @@ def boolean_classifier(
         raise ValueError(f"{owner}: expected a column for each of at least two classes; got {logits.shape}")
     terms = terms_of(owner, logits, basis)
     resolved = check_dtype(owner, dtype)
-    unit = resolve_conjunction(owner, activation, None, terms.mass)
+    wanted = None if tolerance is None else check_scalar(owner, "tolerance", tolerance, strict=True)
+    check_range(owner, terms, logits, resolved)
+    # A softmax halves errors; the other half of the tolerance is for rounding.
+    unit = resolve_conjunction(owner, activation, wanted, terms.mass)
     net = network(terms, unit, resolved)
-    found = accuracy(terms, unit, net, logits)
-    return classifier(net, found, target, Bits(len(logits).bit_length() - 1), resolved, _SOURCE)
+    found, moved = errors(terms, unit, net, logits)
+    classes = logits.shape[1]
+
+    def behind(error: float, dtype: Any) -> float:
+        return behind_softmax(error, moved, classes, dtype)[0]
+
+    error = behind(found, resolved) if math.isfinite(found) else math.inf
+    ways = table_ways(logits, basis, unit, resolved, wanted, behind)
+    check_table_error(owner, error, tolerance, terms, unit, resolved, ways)
+    claim = Claim(
+        target,
+        Bits(len(logits).bit_length() - 1),
+        probabilities(classes),
+        Bound(absolute=error),
+        behind_softmax(found, moved, classes, resolved)[1],
+        dtype=resolved.name,
+        source=_SOURCE,
+    )
+    return Construction(with_softmax(net), claim)
 
 
 def _noisy_majority(n: int) -> dict[str, Any]:

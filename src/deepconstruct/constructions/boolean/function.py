@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from ..._arithmetic.rounding import unit_roundoff
 from ..._checks import check_dtype, check_scalar
-from ...activations import AbstractActivation, Sigmoid
-from ...construction import Construction, Entry, builder, formula, sizes
+from ...activations import AbstractActivation
+from ...construction import Bound, Claim, Construction, Entry, builder, formula, sizes
 from ...domains import AbstractDomain, Bits, Box
 from ...targets import BooleanFunction
-from ..gates.tolerance import check_tolerance
-from .conjunction import Conjunction, resolve_conjunction, temperature
-from .table import Terms, accuracy, majority, minterm_terms, network, terms_of
+from ..gates.arguments import Way, check_tolerance, ways_out
+from .conjunction import Conjunction, resolve_conjunction
+from .table import Terms, check_range, errors, majority, network, terms_of
+from .ways import table_ways
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eq. 12"
 _LARGEST = 16
@@ -47,7 +47,8 @@ def boolean_function(
 
     Raises:
         ValueError: a table that hasn't `2^n` rows or isn't finite, more than 16 bits, unknown
-            names, or a tolerance that can't be kept.
+            names, sums beyond the range of the dtype or too long for it, or a tolerance that can't
+            be kept.
 
     *Exactness*: over the reals exact with ReLU and step units. Bit for bit where the coefficients
     are floats whose sums don't round, as for tables of small integers; else rounding of up to
@@ -74,14 +75,26 @@ def boolean_function(
     if tolerance is not None:
         tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
     resolved = check_dtype(owner, dtype)
+    check_range(owner, terms, values, resolved)
     size = float(np.abs(values).max()) or 1.0
     unit = resolve_conjunction(owner, activation, 1e-6 * size if tolerance is None else tolerance / 2, terms.mass)
     net = network(terms, unit, resolved)
-    found = accuracy(terms, unit, net, values)
-    if tolerance is not None and found.error > tolerance:
-        _refuse(owner, terms, unit, basis, tolerance, found.error, values, resolved)
-    claim = found.claim(target, Bits(target.n), _codomain(values), resolved, _SOURCE)
-    return Construction(net, claim)
+    error, robustness = errors(terms, unit, net, values)
+    wanted = None if tolerance is None else tolerance / 2
+    ways = table_ways(values, basis, unit, resolved, wanted, lambda error, dtype: error)
+    check_table_error(owner, error, tolerance, terms, unit, resolved, ways)
+    return Construction(
+        net,
+        Claim(
+            target,
+            Bits(target.n),
+            _codomain(values),
+            Bound(absolute=error),
+            robustness,
+            dtype=resolved.name,
+            source=_SOURCE,
+        ),
+    )
 
 
 def check_table(owner: str, values: np.ndarray) -> None:
@@ -92,44 +105,29 @@ def check_table(owner: str, values: np.ndarray) -> None:
         raise ValueError(f"{owner}: at most {_LARGEST} bits, as every input may need a unit; got {len(values)} rows")
 
 
+def check_table_error(
+    owner: str,
+    error: float,
+    tolerance: float | None,
+    terms: Terms,
+    unit: Conjunction,
+    dtype: np.dtype,
+    ways: list[Way],
+) -> None:
+    """Refuse an error that is infinite, since sums are too long, or above a tolerance."""
+    if not math.isfinite(error):
+        advice = ways_out(ways) or "no other choice of arguments has one"
+        raise ValueError(f"{owner}: sums of {len(terms.signs)} terms have no error bound in {dtype.name}; {advice}")
+    if tolerance is not None:
+        check_tolerance(owner, tolerance, error, f"{unit.activation.name()} in {dtype.name}", ways)
+
+
 def _codomain(values: np.ndarray) -> AbstractDomain:
     if np.all((values == 0) | (values == 1)):
         return Bits(values.shape[1])
     # The values in the dtype may be those of the table rounded.
     room = 2.0**-20 * float(np.abs(values).max())
     return Box(values.shape[1], float(values.min()) - room, float(values.max()) + room)
-
-
-def _refuse(
-    owner: str,
-    terms: Terms,
-    unit: Conjunction,
-    basis: str,
-    tolerance: float,
-    floor: float,
-    values: np.ndarray,
-    dtype: np.dtype,
-) -> None:
-    def rounding(terms: Terms, kind: str) -> float:
-        u = unit_roundoff(kind)
-        return (len(terms.signs) + 4) * u * (terms.mass + float(np.abs(terms.constant).max()))
-
-    ways = []
-    if isinstance(unit.activation, Sigmoid):
-        beta = math.ceil(temperature(terms.mass, tolerance / 2))
-        steep = Conjunction(Sigmoid(float(beta)))
-        total = steep.error() * terms.mass + terms.mass * steep.rounding(unit_roundoff(dtype))
-        ways.append((f"Sigmoid({beta})", lambda: total + rounding(terms, dtype.name)))
-        ways.append(("activation='relu'", lambda: rounding(terms, dtype.name)))
-    if basis == "moebius" and not isinstance(unit.activation, Sigmoid):
-        ways.append(("basis='minterm'", lambda: rounding(minterm_terms(values), dtype.name)))
-        if dtype != np.float64:
-            both = "basis='minterm' and dtype='float64'"
-            ways.append((both, lambda: rounding(minterm_terms(values), "float64")))
-    if dtype != np.float64:
-        single = terms.mass * unit.rounding(2.0**-53) + unit.error() * terms.mass
-        ways.append(("dtype='float64'", lambda: single + rounding(terms, "float64")))
-    check_tolerance(owner, tolerance, floor, f"{unit.activation.name()} in {dtype.name}", ways)
 
 
 def _majority(n: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One hidden layer of ANDs for a table, and a bound of its errors."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,20 +9,23 @@ import numpy as np
 
 from ..._arithmetic.exactness import is_exact_on
 from ..._arithmetic.logistic import logistic
-from ..._arithmetic.rounding import gamma, unit_roundoff
+from ..._arithmetic.rounding import growth, holds_grid, unit_roundoff
 from ..._checks import check_choice
 from ...activations import Identity, ReLU, Sigmoid
+from ...construction import Robustness
 from ...domains import Bits
 from ...linear import Dense, Sparse
 from ...linear.signs import bit_table
 from ...network import Label, Layer, Network
-from ..gates.accuracy import Accuracy
 from .conjunction import Conjunction
 
 # Up to this many bits the errors of sigmoid units are added up input by input.
 _ENUMERATED = 10
 
 _UP = 1 + 2.0**-20
+
+# Bounds are computed in double precision, too.
+_LARGEST = 1e300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,16 +37,37 @@ class Terms:
             doesn't matter.
         weights: shape `(outputs, units)`.
         constant: shape `(outputs,)`.
+        is_exact: whether in double precision these sums are the table itself, bit for bit.
     """
 
     signs: np.ndarray
     weights: np.ndarray
     constant: np.ndarray
+    is_exact: bool = True
 
     @property
     def mass(self) -> float:
         """The largest sum of moduli of the weights of an output."""
-        return float(np.abs(self.weights).sum(axis=1).max(initial=0.0))
+        with np.errstate(over="ignore"):
+            return float(np.abs(self.weights).sum(axis=1).max(initial=0.0))
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether on bits one unit at most is active (and beside them `n + 1`)."""
+        return bool(np.any(self.signs < 0)) or not len(self.signs)
+
+    def fits(self, dtype: Any, *, moved: bool = False) -> bool:
+        """Whether partial sums stay within the range of a dtype in any order, on bits or beside them."""
+        largest = min(float(jnp.finfo(dtype).max), _LARGEST)
+        return self.largest_sum * ((self.signs.shape[1] + 2) if moved else 1) <= largest
+
+    @property
+    def largest_sum(self) -> float:
+        """What partial sums of an output reach on bits, in any order."""
+        if self.one_at_a_time:
+            return float(np.abs(self.weights).max(initial=0.0))
+        with np.errstate(over="ignore"):
+            return 1.25 * (self.mass + float(np.abs(self.constant).max()))  # rounding included
 
 
 def terms_of(owner: str, table: np.ndarray, basis: str) -> Terms:
@@ -54,10 +79,12 @@ def terms_of(owner: str, table: np.ndarray, basis: str) -> Terms:
 def moebius_terms(table: np.ndarray) -> Terms:
     """One AND for each non-empty set of bits with a non-zero coefficient."""
     n = len(table).bit_length() - 1
-    coefficients = moebius(table)
+    with np.errstate(over="ignore", invalid="ignore"):
+        coefficients = moebius(table)
+        is_exact = np.array_equal(zeta(coefficients), table)
     sets = bit_table(n)
     kept = np.any(coefficients != 0, axis=1) & np.any(sets, axis=1)
-    return Terms(sets[kept], coefficients[kept].T, coefficients[0])
+    return Terms(sets[kept], coefficients[kept].T, coefficients[0], is_exact)
 
 
 def minterm_terms(table: np.ndarray) -> Terms:
@@ -69,13 +96,39 @@ def minterm_terms(table: np.ndarray) -> Terms:
 
 def moebius(table: np.ndarray) -> np.ndarray:
     """`h_S = sum_{T subset S} (-1)^(|S| - |T|) f(T)`, by `n 2^(n-1)` subtractions a column."""
+    return _butterflies(table, np.subtract)
+
+
+def zeta(coefficients: np.ndarray) -> np.ndarray:
+    """`f(T) = sum_{S subset T} h_S`, the inverse."""
+    return _butterflies(coefficients, np.add)
+
+
+def _butterflies(table: np.ndarray, combine: np.ufunc) -> np.ndarray:
     values = np.array(table, np.float64)
     step = 1
     while step < len(values):
         blocks = values.reshape(-1, 2, step, values.shape[1])
-        blocks[:, 1] -= blocks[:, 0]
+        blocks[:, 1] = combine(blocks[:, 1], blocks[:, 0])
         step *= 2
     return values
+
+
+def check_range(owner: str, terms: Terms, table: np.ndarray, dtype: np.dtype) -> None:
+    """Refuse tables whose sums leave the range of the dtype, or whose ANDs it can't count."""
+    n = terms.signs.shape[1]
+    if not holds_grid(dtype, 0.5, n + 1.0):
+        raise ValueError(f"{owner}: {dtype.name} can't count {n} bits; use dtype='float32'")
+    if terms.fits(dtype):
+        return
+    ways = ["scale the table down"]
+    if not terms.one_at_a_time and minterm_terms(table).fits(dtype):
+        ways.append("use basis='minterm'")
+    if dtype != np.float64 and terms.fits("float64"):
+        ways.append("use dtype='float64'")
+    raise ValueError(
+        f"{owner}: sums of up to {terms.largest_sum:.3g} leave the range of {dtype.name}; {', or '.join(ways)}"
+    )
 
 
 def network(terms: Terms, unit: Conjunction, dtype: Any) -> Network:
@@ -93,42 +146,69 @@ def network(terms: Terms, unit: Conjunction, dtype: Any) -> Network:
     )
 
 
-def accuracy(terms: Terms, unit: Conjunction, net: Network, table: np.ndarray) -> Accuracy:
-    """Errors on bits, and off them."""
+def errors(terms: Terms, unit: Conjunction, net: Network, table: np.ndarray) -> tuple[float, Robustness]:
+    """Errors on bits (infinite where sums are too long for the dtype), and off them."""
     n, u = terms.signs.shape[1], unit_roundoff(net.dtype)
     sizes, fan = np.abs(terms.weights), np.abs(terms.signs).sum(axis=1)
     whole = float((sizes.sum(axis=1) + np.abs(terms.constant)).max())
-    error = _error(terms, unit, u, exact=_is_stored(terms, net) and is_exact_on(net, Bits(n)))
+    rounds = _rounding(net.dtype)
+    exact = terms.is_exact and _is_stored(terms, net) and is_exact_on(net, Bits(n))
+    error = error_bound(terms, unit, net.dtype, exact=exact)
+    summing, counting = growth(len(terms.signs) + 2, u), growth(n + 3, u)
+    lost = rounds.flushed(len(terms.signs)) + rounds.tiny * (n + 4) * terms.mass
+    if not math.isfinite(summing + counting) or not terms.fits(net.dtype, moved=True):
+        return error, Robustness()
     if isinstance(unit.activation, ReLU):
         gain = float((sizes @ fan).max()) if np.all(terms.signs >= 0) else _neighbors(table, n)
-        off = gamma(n + 2, u) * (2 * n + 2) * terms.mass + gamma(len(terms.signs) + 2, u) * 3 * whole
-        return Accuracy(error, 1 / n, gain * _UP, off)
+        off = counting * (2 * n + 2) * terms.mass + summing * 3 * whole + lost
+        return error, Robustness(1 / n, gain * _UP, off)
     radius = 1 / (4 * n)
-    off = gamma(len(terms.signs) + 2, u) * 2 * whole
     if isinstance(unit.activation, Sigmoid):
         # Each unit errs convexly in what its sum is off by, up to half of the slope.
         rise = np.array([unit.error(k * radius) - unit.error() for k in fan])
-        off += unit.activation.inverse_temperature / 4 * gamma(n + 3, u) * (2 * n + 2) * terms.mass
-        return Accuracy(error, radius, float((sizes @ rise).max(initial=0.0)) / radius * _UP, off)
-    return Accuracy(error, radius, 0.0, 0.0)
+        off = summing * 2 * whole + unit.activation.inverse_temperature / 4 * counting * (2 * n + 2) * terms.mass + lost
+        return error, Robustness(radius, float((sizes @ rise).max(initial=0.0)) / radius * _UP, off)
+    # A step tells its sums apart while they are off by less than 1/4 and rounding by less than the rest.
+    return error, Robustness(radius if counting * (2 * n + 2) < 0.25 else 0.0)
 
 
-def _error(terms: Terms, unit: Conjunction, u: float, *, exact: bool) -> float:
-    """Truncation and rounding on bits: input by input where these are few."""
-    n = terms.signs.shape[1]
+@dataclasses.dataclass(frozen=True)
+class Rounding:
+    """The unit roundoff of a dtype, and its least normal number, below which results may be flushed to zero."""
+
+    u: float
+    tiny: float
+
+    def flushed(self, terms: Any) -> Any:
+        """What a sum of so many products loses: each weight, each product and each partial sum."""
+        return self.tiny * (3 * np.asarray(terms) + 2)
+
+
+def _rounding(dtype: Any) -> Rounding:
+    return Rounding(unit_roundoff(dtype), float(jnp.finfo(dtype).tiny))
+
+
+def error_bound(terms: Terms, unit: Conjunction, dtype: Any, *, exact: bool = False) -> float:
+    """Truncation and rounding on bits: input by input where these are few; `exact` says that sums don't round."""
+    rounds = _rounding(dtype)
+    n, u = terms.signs.shape[1], rounds.u
     if n > _ENUMERATED or not len(terms.signs):
-        summed = float((np.abs(terms.weights).sum(axis=1) + np.abs(terms.constant)).max())
-        rounding = 0.0 if exact else gamma(len(terms.signs) + 2, u) * summed
-        return (unit.error() + unit.rounding(u)) * terms.mass + rounding * _UP
+        summed, count = float((np.abs(terms.weights).sum(axis=1) + np.abs(terms.constant)).max()), len(terms.signs)
+        rounding = 0.0 if exact else growth(count + _roundings(terms) + 2, u) * summed + rounds.flushed(count)
+        return (unit.error() + _unit_rounding(unit, rounds)) * terms.mass + rounding * _UP
     needed = (terms.signs > 0).sum(axis=1)
     worst = 0.0
     for bits in np.array_split(bit_table(n), max(1, len(terms.signs) // 64)):
         sums = bits @ terms.signs.T.astype(float) - needed
-        worst = max(worst, float(_errors(sums, terms, unit, u, exact=exact).max()))
+        worst = max(worst, float(_errors(sums, terms, unit, rounds, exact=exact).max()))
     return worst * _UP + 2.0**-50 * unit.error() * terms.mass
 
 
-def _errors(sums: np.ndarray, terms: Terms, unit: Conjunction, u: float, *, exact: bool) -> np.ndarray:
+def _unit_rounding(unit: Conjunction, rounds: Rounding) -> float:
+    return unit.rounding(rounds.u) + (rounds.tiny if isinstance(unit.activation, Sigmoid) else 0.0)
+
+
+def _errors(sums: np.ndarray, terms: Terms, unit: Conjunction, rounds: Rounding, *, exact: bool) -> np.ndarray:
     """The error of every output for inputs at which the units see `sums` (0 where they are active)."""
     active = sums >= 0
     truncation, heights, count = 0.0, active.astype(float), active.sum(axis=1, keepdims=True)
@@ -137,20 +217,27 @@ def _errors(sums: np.ndarray, terms: Terms, unit: Conjunction, u: float, *, exac
         off = logistic(-unit.activation.inverse_temperature * np.abs(sums + 0.5))
         truncation = np.abs(np.where(active, -off, off) @ terms.weights.T)
         heights, count = np.where(active, 1.0, off), len(terms.weights.T)
+        # Units are rounded relative to themselves, or flushed.
+        truncation = truncation + rounds.tiny * np.abs(terms.weights).sum(axis=1)
     elif exact:
         return np.zeros(1)
-    # Units that are 0 add nothing, and so no rounding.
+    # Units that are 0 add nothing, and so no rounding. The Moebius coefficients were rounded themselves.
     moduli = heights @ np.abs(terms.weights).T
-    roundings = (np.asarray(count) + 2) * u / (1 - (np.asarray(count) + 2) * u)
-    return truncation + unit.rounding(u) * moduli + roundings * (moduli + np.abs(terms.constant))
+    rounding = growth(np.asarray(count) + _roundings(terms) + 2, rounds.u) * (moduli + np.abs(terms.constant))
+    return truncation + unit.rounding(rounds.u) * moduli + rounding + rounds.flushed(count)
+
+
+def _roundings(terms: Terms) -> int:
+    """How many roundings of double precision the weights went through."""
+    return 0 if terms.is_exact else terms.signs.shape[1]
 
 
 def _is_stored(terms: Terms, net: Network) -> bool:
     """Whether the weights of the readout are floats of the dtype."""
-    kind = np.float64 if net.dtype == np.float64 else np.float32
-    if net.dtype not in (np.float32, np.float64):
-        return False
-    return all(np.array_equal(values.astype(kind), values) for values in (terms.weights, terms.constant))
+    with np.errstate(over="ignore"):
+        return all(
+            np.array_equal(part.astype(net.dtype).astype(float), part) for part in (terms.weights, terms.constant)
+        )
 
 
 def _neighbors(table: np.ndarray, n: int) -> float:

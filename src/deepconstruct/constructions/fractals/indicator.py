@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..._checks import check_choice, check_dtype, check_scalar, check_size
+from ..._checks import check_allocation, check_choice, check_dtype, check_scalar, check_size, digits
 from ...construction import Claim, Construction, Entry, Formula, Robustness, Size, builder, formula, sizes
 from ...domains import Bits, Fractal
 from ...systems import IFS, cantor, cantor_dust, reflected_dust, rotated_dust, sierpinski_carpet, sierpinski_triangle
@@ -90,6 +90,7 @@ def fractal(
         raise TypeError(f"fractal: system must be a dc.IFS, such as dc.systems.cantor(); got {type(system).__name__}")
     level = check_size("fractal", "level", level)
     resolved = check_dtype("fractal", dtype)
+    check_allocation("fractal", f"the weights of level {digits(level)}", level * system.num_maps, resolved)
     plan = _Plan(system, _method(system, method))
     chosen = plan.default_margin(level, resolved) if margin is None else plan.checked_margin(margin)
     radius = plan.radius(level, chosen, resolved)

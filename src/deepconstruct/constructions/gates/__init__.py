@@ -13,9 +13,25 @@ Divided by `2^n n! a_n h^n` this is the product, up to terms that are largest at
 Two other families of patterns need fewer units under conditions of their own (`patterns`).
 """
 
-from .choice import choose as choose, floor as floor
+from .choice import (
+    Richardson as Richardson,
+    choose as choose,
+    choose_richardson as choose_richardson,
+    floor as floor,
+    why_none as why_none,
+)
 from .gate import Gate as Gate, GateError as GateError
+from .network import GatePlan as GatePlan
 from .patterns import Patterns as Patterns
-from .richardson import Richardson as Richardson, choose_richardson as choose_richardson
 
-__all__ = ["Gate", "GateError", "Patterns", "Richardson", "choose", "choose_richardson", "floor"]
+__all__ = [
+    "Gate",
+    "GateError",
+    "GatePlan",
+    "Patterns",
+    "Richardson",
+    "choose",
+    "choose_richardson",
+    "floor",
+    "why_none",
+]

@@ -4,16 +4,16 @@ import dataclasses
 import math
 from functools import cached_property
 
+import jax.numpy as jnp
 import numpy as np
 
-from ..._arithmetic.rounding import gamma, unit_roundoff
-from ..._arithmetic.taylor import Taylor
+from ..._arithmetic.custom import seen_rounding
+from ..._arithmetic.power_series import Taylor
+from ..._arithmetic.rounding import growth, unit_roundoff
 from ...activations import GELU, AbstractActivation, Custom, Power, Sigmoid, Square
 from ...linear.signs import LEAST_HELD
 from ...network import UNITS_HELD
-from .leading import leading_orders
-from .pair import pair_truncation
-from .patterns import Patterns, mean_power, moments
+from .patterns import Patterns, leading_orders, mean_power, moments, pair_truncation
 
 # Covers the rounding of these computations themselves.
 _SLACK = 1 + 2.0**-40
@@ -56,6 +56,11 @@ class Gate:
     def u(self) -> float:
         """The unit roundoff of the weights."""
         return unit_roundoff(self.dtype)
+
+    @property
+    def tiny(self) -> float:
+        """The least normal number: whatever is smaller may be flushed to zero."""
+        return float(jnp.finfo(self.dtype).tiny)
 
     @property
     def center(self) -> float:
@@ -145,16 +150,22 @@ class Gate:
         if isinstance(self.activation, Square | Power) and self.center == 0:
             # Few units are near the largest: the mean over all patterns counts, largest at a corner.
             height = mean_power(n) * (reach / n) ** n
-            return 2 * u * self.activation.ulps() * height, height, gamma(terms + 1, u) * spread * n * height
+            shift = growth(terms + 1, u) * spread * n * height + n * reach ** (n - 1) * (terms + 1) * self.tiny
+            return 2 * u * self.activation.ulps() * height + n * self.tiny, height, shift
         modulus = abs(self.center) + reach
         # Where the order isn't known, the bias may take part in every addition.
         with_bias = 1 if self.ordered else terms
-        off = with_bias * _half_ulp(abs(self.center) + spread * reach, u) + gamma(terms + 1, u) * spread * reach
+        off = with_bias * _half_ulp(abs(self.center) + spread * reach, u) + growth(terms + 1, u) * spread * reach
+        off += (terms + 1) * self.tiny
         if isinstance(self.activation, Sigmoid) and math.frexp(self.activation.inverse_temperature)[0] != 0.5:
             off += 2 * u * modulus  # rounding of the inverse temperature, and of its product
         shift = off * self.taylor.slope(reach)
         height = self.taylor.height(reach) + shift
-        return evaluation_rounding(self.activation, modulus, height, u), height, shift
+        evaluation = evaluation_rounding(self.activation, modulus, height, u)
+        if isinstance(self.activation, Custom):
+            # Of a user's function more than what its `ulps` allow for may be seen.
+            evaluation = max(evaluation, 2 * seen_rounding(self.activation, self.dtype, self.center, reach))
+        return evaluation + self.tiny, height, shift
 
     def _readout(self, reach: float, height: float) -> float:
         """Rounding of the weighted sum, relative to weights that add up to 1."""
@@ -162,11 +173,11 @@ class Gate:
         if not self.ordered:
             # In any order; terms of both signs balance, so partial sums reach half of all at most.
             share = 1.0 if self.patterns.kind == "subsets" else 0.5
-            return gamma(self.patterns.units, u) * share * height + u * height
+            return growth(self.patterns.units, u) * share * height + u * height + self.tiny
         # Neighbors, which differ by one sign, are subtracted first; where there are many signs, some
         # are run through one after another.
         additions = n if n <= UNITS_HELD else n + 2 ** (n - LEAST_HELD)
-        return gamma(additions, u) * min(height, self.taylor.slope(reach) * reach / n)
+        return growth(additions, u) * min(height, self.taylor.slope(reach) * reach / n) + additions * self.tiny
 
 
 def evaluation_rounding(activation: AbstractActivation, modulus: float, height: float, u: float) -> float:

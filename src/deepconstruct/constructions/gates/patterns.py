@@ -1,4 +1,22 @@
-"""Which sums of the inputs a gate's units see, and with what signs they are added."""
+"""Which sums of the inputs the units of a gate see, and what that leaves of the orders of a series.
+
+With `y_i = x_i^2` and `S = sum y_i`, relative to the product, the orders `n + 2` and `n + 4` of the sum over
+all sign patterns are
+
+    E_(n+2) / (n! x_1...x_n) = (n+1)(n+2) S / 6,
+    E_(n+4) / (n! x_1...x_n) = (n+1)...(n+4) (S^2 / 72 - sum y_i^2 / 180),
+
+where `S^2 / n <= sum y_i^2 <= S`, and `|x_1...x_n| <= (S / n)^(n/2)`. So the sum of both is bounded by
+the maximum of a function of `S` alone.
+
+For two numbers all orders can be bounded together. With `f(c + t) = sum_k a_k t^k` the gate's error is
+`F(u + v) - F(u - v)` for
+
+    F(t) = sum_{k = 4, 6, ...} a_k h^(k-2) t^k / (4 a_2),
+
+so that on `|u|, |v| <= 1` it is at most the difference of the largest and the least value of `F` on
+`[0, 2]`. Orders of opposite signs cancel there; `OPPOSING` says how they do so best.
+"""
 
 import dataclasses
 import math
@@ -8,6 +26,8 @@ from functools import lru_cache
 import numpy as np
 
 from ...linear.signs import sign_table
+
+_LEADING_CELLS, _PAIR_CELLS = 128, 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,3 +99,38 @@ def mean_power(n: int) -> float:
     """`E|s_1 + ... + s_n|^n` over random signs."""
     total = sum(math.comb(n, j) * abs(n - 2 * j) ** n for j in range(n + 1))
     return float(Fraction(total, 2**n))
+
+
+# Orders that cancel --------------------------------------------------------------------------------
+
+
+def leading_orders(n: int, first: float, second: float) -> float:
+    """The largest `|x_1...x_n| |first E_(n+2) + second E_(n+4)| / (n! |x_1...x_n|)` on `[-1, 1]^n`."""
+    if not first and not second:
+        return 0.0
+    linear = first * (n + 1) * (n + 2) / 6
+    factor = second * math.prod(range(n + 1, n + 5))
+    ends = np.linspace(0, n, _LEADING_CELLS + 1)
+    largest = np.zeros(_LEADING_CELLS)
+    # The sum of squares at its largest, and at its smallest.
+    for slope, curvature in ((linear - factor / 180, factor / 72), (linear, factor / 72 - factor / (180 * n))):
+        values = np.abs(slope * ends + curvature * ends**2)
+        bend = 2 * abs(curvature) * (n / _LEADING_CELLS) ** 2 / 8
+        largest = np.maximum(largest, np.maximum(values[1:], values[:-1]) + bend)
+    return float(((ends[1:] / n) ** (n / 2) * largest).max())
+
+
+# The least range on [0, 1] of z^2 (p + z) and of z^2 (p + q z + z^2): 0.148 and 0.0294, against 1.
+OPPOSING = {2: (-1.0,), 3: (0.68629, -1.65685)}
+
+
+def pair_truncation(coefficients: np.ndarray, inflation: float) -> float:
+    """The range of `sum_k coefficients[k] t^(2 k)` on `[0, 2 inflation]`, from above."""
+    orders = 2 * np.arange(len(coefficients))
+    t = np.linspace(0, 2 * inflation, _PAIR_CELLS + 1)
+    values = np.polynomial.polynomial.polyval(t**2, coefficients)
+    # Between points of the grid a function leaves its chord by at most f'' d^2 / 8.
+    curvature = (
+        np.abs(coefficients) * orders * np.maximum(orders - 1, 0) @ (2 * inflation) ** np.maximum(orders - 2.0, 0)
+    )
+    return float(values.max() - values.min() + 2 * curvature * (t[1] - t[0]) ** 2 / 8)

@@ -13,8 +13,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_dtype, check_size
+from ..._arithmetic.rounding import holds_grid, unit_roundoff
+from ..._checks import check_dtype, check_size, digits
 from ...activations import Identity, Step
 from ...construction import Blocks, Built, Claim, Construction, Entry, Robustness, builder, formula
 from ...domains import Bits
@@ -23,6 +23,7 @@ from ...network import Label, Layer, Network
 from ...targets import Parity
 
 _LARGEST = 2**20
+_WIDEST = 32
 
 
 @builder
@@ -40,7 +41,8 @@ def parity_bounded_depth(n: int, depth: int, *, dtype: Any = None) -> Constructi
         readout, since at most one of the gates below it differs from the rest.
 
     Raises:
-        ValueError: `n` below 1, a depth outside that range, or more than 2^20 gates.
+        ValueError: `n` below 1, a depth outside that range, more than 2^20 gates, or gates with more
+            inputs than the dtype counts.
         TypeError: `n` or `depth` isn't an integer.
 
     *Exactness*: exact on all `2^n` inputs, bit for bit; inputs off by less than `1 / (2 m)` change
@@ -61,14 +63,19 @@ def parity_bounded_depth(n: int, depth: int, *, dtype: Any = None) -> Constructi
     """
     n = check_size("parity_bounded_depth", "n", n)
     depth = check_size("parity_bounded_depth", "depth", depth, minimum=2)
-    if depth > _deepest(n):
-        raise ValueError(f"parity_bounded_depth: depth must be at most {_deepest(n)} for n={n}; got {depth}")
+    deepest = _deepest(n)
+    if depth > deepest:
+        raise ValueError(
+            f"parity_bounded_depth: depth must be at most {deepest} for n={digits(n)}; got {digits(depth)}"
+        )
     resolved = check_dtype("parity_bounded_depth", dtype)
     size = _block_size(n, depth - 1)
     if n * 2**size > _LARGEST * size:
         raise ValueError(
-            f"parity_bounded_depth: n={n} in depth {depth} needs about {n // size} * 2^{size} gates; use a larger depth"
+            f"parity_bounded_depth: n={digits(n)} in depth {depth} needs {'about' if size < _WIDEST else 'more than'} "
+            f"{digits(n // size)} * 2^{size} gates; use a larger depth"
         )
+    _check_fan_in(n, depth, resolved)
     origin = Built(plan=Blocks(_blocks(n, depth - 1, size)))
     return Construction(Network(_layers(n, depth - 1, size, resolved)), _claim(n, size, resolved), origin)
 
@@ -77,10 +84,27 @@ def _deepest(n: int) -> int:
     return max(1 + (n - 1).bit_length(), 2)
 
 
+def _check_fan_in(n: int, depth: int, dtype: np.dtype) -> None:
+    if holds_grid(dtype, 0.5, _fan_in(n, depth)):
+        return
+    deeper = [d for d in range(depth + 1, (n - 1).bit_length() + 2) if holds_grid(dtype, 0.5, _fan_in(n, d))]
+    ways = ["dtype='float32'", *(f"depth={d}" for d in deeper[:1])]
+    raise ValueError(
+        f"parity_bounded_depth: gates of n={n} in depth {depth} have up to {_fan_in(n, depth)} inputs, more than "
+        f"{dtype.name} counts; use {', or '.join(ways)}"
+    )
+
+
+def _fan_in(n: int, depth: int) -> int:
+    """At most: a block's wires, of `2^(size - 1)` gates each behind the first level."""
+    size = _block_size(n, depth - 1)
+    return size * 2 ** (size - 1) if depth > 2 else size
+
+
 def _block_size(n: int, levels: int) -> int:
-    """The least `m` with `m^levels >= n`."""
+    """The least `m` with `m^levels >= n`, looked for up to where blocks have too many gates anyway."""
     size = 1
-    while size**levels < n:
+    while size**levels < n and size < _WIDEST:
         size += 1
     return size
 

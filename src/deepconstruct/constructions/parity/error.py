@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from ..._arithmetic.logistic import logistic
-from ..._arithmetic.rounding import dot_terms, gamma, unit_roundoff
+from ..._arithmetic.rounding import dot_terms, growth, unit_roundoff
 from ...activations import ReLU, Sigmoid
 from .gate import Gate
 
@@ -41,7 +41,7 @@ def sigmoid_error(levels: list[list[Gate]], eps: float, dtype: str, *, offset: f
             return math.inf
         wire = _worst_wire(gates)
     units, moduli = wire
-    return eps + gamma(dot_terms(units), u) * (moduli + offset)
+    return eps + growth(dot_terms(units), u) * (moduli + offset)
 
 
 def _worst_wire(gates: list[Gate]) -> tuple[int, float]:
@@ -55,7 +55,9 @@ def _gate_error(gate: Gate, eps: float, wire: tuple[int, float], u: float) -> fl
     units, moduli = wire
     k = gate.arity
     sums = k * moduli * (1 + eps) + float(gate.thresholds[-1])
-    local = gamma(dot_terms(k * units), u) * sums
+    local = growth(dot_terms(k * units), u) * sums
+    if not math.isfinite(local):
+        return math.inf
     error = max(_deviation(gate, s, k * eps, local, u) for s in range(k + 1))
     if gate.output is None or not error <= LIMIT:
         return error
@@ -96,7 +98,7 @@ def _output_error(gate: Gate, error: float, u: float) -> float:
     assert gate.output is not None
     beta, (theta, scale, shift) = gate.activation.inverse_temperature, gate.output
     moduli = float(np.abs(gate.weights).sum() + abs(gate.shift) + theta)
-    error = error + gamma(dot_terms(gate.arity), u) * moduli + 2 * u * (theta + error)
+    error = error + growth(dot_terms(gate.arity), u) * moduli + 2 * u * (theta + error)
     worst = 0.0
     for bit in (0, 1):
         ends = logistic(beta * (bit - theta + np.array([-error, error], np.longdouble)))
@@ -150,7 +152,7 @@ def relu_rounding(levels: list[list[Gate]], dtype: str) -> float:
         rounding = max(gate.arity for gate in gates) * rounding + max(steps)
         low, high = _relu_range(gates, low, high)
         wire = _worst_wire(gates)
-    return rounding + gamma(dot_terms(8), u) * 4 * max(abs(low), abs(high), 1.0)
+    return rounding + growth(dot_terms(8), u) * 4 * max(abs(low), abs(high), 1.0)
 
 
 def _relu_step(gate: Gate, wire: tuple[int, float], tallest: float, u: float) -> float:
@@ -158,8 +160,8 @@ def _relu_step(gate: Gate, wire: tuple[int, float], tallest: float, u: float) ->
     units, moduli = wire
     k = gate.arity
     # Units of the level below hold up to `k * tallest`, and so do the sums here.
-    local = gamma(dot_terms(k * units), u) * (k * moduli * k * tallest + k)
-    return float(np.abs(gate.weights).sum()) * (local + gamma(dot_terms(k), u) * k * tallest)
+    local = growth(dot_terms(k * units), u) * (k * moduli * k * tallest + k)
+    return float(np.abs(gate.weights).sum()) * (local + growth(dot_terms(k), u) * k * tallest)
 
 
 def _relu_range(gates: list[Gate], low: float, high: float) -> tuple[float, float]:

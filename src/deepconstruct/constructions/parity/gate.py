@@ -45,6 +45,12 @@ class Gate:
         _, scale, shift = self.output
         return np.array([scale]), shift
 
+    def partial_sums(self) -> tuple[float, float]:
+        """What the positive and what the negative terms of the wire's sum add up to on bits, at most."""
+        sums = np.arange(self.arity + 1.0)
+        units = np.asarray(self.activation(sums[:, None] - self.thresholds), float)
+        return tuple(float((units @ np.maximum(sign * self.weights, 0)).max()) for sign in (1, -1))  # pyright: ignore[reportReturnType]
+
 
 def parity_gate(arity: int, activation: AbstractActivation, readout: str, *, fused: bool) -> Gate:
     """The gate with `arity` inputs."""

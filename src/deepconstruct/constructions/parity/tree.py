@@ -1,10 +1,13 @@
 """Parity as a tree of small gates."""
 
+import dataclasses
 import math
 from typing import Any
 
-from ..._arithmetic.rounding import unit_roundoff
-from ..._checks import check_choice, check_dtype, check_size
+import numpy as np
+
+from ..._arithmetic.rounding import holds_grid, unit_roundoff
+from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step, resolve
 from ...construction import Bound, Built, Claim, Construction, Entry, Robustness, Tree, builder, formula, sizes
 from ...domains import Bits, Signs
@@ -55,8 +58,9 @@ def parity(
 
     Raises:
         ValueError: `n` below 1, `arity` below 2, unknown names, `tied` for an uneven tree, a
-            64-bit dtype without x64, or a sigmoid network whose error bound exceeds 0.25 (the
-            message gives the least inverse temperature that works).
+            64-bit dtype without x64, sums that the dtype doesn't hold (ReLU gates of arity 64 in
+            float16), or a sigmoid network whose error bound exceeds 0.25 (the message gives the
+            least inverse temperature that works).
         TypeError: `n` or `arity` isn't an integer.
 
     *Exactness*: ReLU and step networks are exact, bit for bit, in every dtype, since all values
@@ -84,10 +88,12 @@ def parity(
     check_choice("parity", "encoding", encoding, ("bits", "signs"))
     check_choice("parity", "readout", readout, ("calibrated", "raw"))
     resolved = check_dtype("parity", dtype)
+    check_allocation("parity", f"the weights of n={digits(n)}", n * min(n, arity), resolved)
     levels = tree_levels(n, arity)
     if tied and any(len(level) > 1 for level in levels):
         raise ValueError(f"parity: tied=True needs levels of equal gates; n={n} with arity={arity} has uneven ones")
     plan = Plan(act, readout, fused, encoding, tied, resolved)
+    _check_sums(n, arity, levels, plan)
     claim = _claim(n, levels, plan)
     wiring = Tree(tuple(tuple(level) for level in levels))
     return Construction(Network(tree_layers(n, levels, plan)), claim, Built(plan=wiring))
@@ -117,13 +123,58 @@ def _exactness(n: int, kinds: list[list[Gate]], plan: Plan) -> tuple[float, floa
         return 0.0, math.inf, 1.0, 0.0
     if isinstance(plan.activation, Step):
         k = max(gate.arity for gate in kinds[0])
-        return 0.0, 1 / (2 * k) - 4 * k * unit_roundoff(plan.dtype), 0.0, 0.0
+        return 0.0, max(1 / (2 * k) - 4 * k * unit_roundoff(plan.dtype), 0.0), 0.0, 0.0
     if isinstance(plan.activation, ReLU):
-        return 0.0, 1.0, float(n), relu_rounding(kinds, plan.dtype.name)
+        rounding = relu_rounding(kinds, plan.dtype.name)
+        return (0.0, 1.0, float(n), rounding) if math.isfinite(rounding) else (0.0, 0.0, 0.0, 0.0)
     if not math.isfinite(sigmoid_error(kinds, 0.0, plan.dtype.name)):
         _refuse(n, kinds, plan)
     offset = 0.5 if plan.encoding == "signs" else 0.0
     return *sigmoid_robustness(kinds, plan.dtype.name, offset=offset), 0.0
+
+
+def _check_sums(n: int, arity: int, levels: list[Level], plan: Plan) -> None:
+    """Refuse ReLU and step trees whose sums, in any order, the dtype doesn't hold."""
+    if isinstance(plan.activation, Sigmoid) or _holds_sums(levels, plan):
+        return
+    ways = []
+    if not isinstance(plan.activation, Step) and _holds_sums(levels, dataclasses.replace(plan, activation=Step())):
+        ways.append("activation='step'")
+    wider = [name for name in ("float32", "float64") if _holds_sums(levels, _with_dtype(plan, name))]
+    ways += [f"dtype='{name}'" for name in wider[:1]]
+    smaller = [k for k in range(2, min(arity, 64)) if _holds_sums(tree_levels(n, k), plan)]
+    ways += [f"arity={smaller[-1]}"] if smaller else []
+    raise ValueError(
+        f"parity: sums of {plan.activation.name()} gates of arity {arity} are too large for {plan.dtype.name}; "
+        f"use {', or '.join(ways)}"
+    )
+
+
+def _with_dtype(plan: Plan, name: str) -> Plan:
+    return dataclasses.replace(plan, dtype=np.dtype(name))
+
+
+def _holds_sums(levels: list[Level], plan: Plan) -> bool:
+    signs = plan.encoding == "signs"
+    step = 0.5 if signs or isinstance(plan.activation, Step) else 1.0
+    largest = _largest_sum([[plan.gate(k) for k, _ in level] for level in levels], signs=signs)
+    return holds_grid(plan.dtype, step, largest)
+
+
+def _largest_sum(kinds: list[list[Gate]], *, signs: bool) -> float:
+    """The largest modulus of a partial sum, in any order, on bits."""
+    above, below, shift = (0.5, 0.5, 0.5) if signs else (1.0, 0.0, 0.0)
+    largest = 1.0
+    for gates in kinds:
+        for gate in gates:
+            bias = gate.arity * shift - gate.thresholds
+            largest = max(largest, gate.arity * above + max(bias.max(), 0.0), gate.arity * below - min(bias.min(), 0.0))
+        parts = np.array([gate.partial_sums() for gate in gates]).max(axis=0)
+        # An unfused gate adds its wire up itself, and hands on 0 or 1. A sign is -2 times a wire, plus 1.
+        largest = max(largest, float(parts.max()) * (2 if signs else 1) + 1)
+        above, below = (1.0, 0.0) if gates[0].output is not None else (float(parts[0]), float(parts[1]))
+        shift = 0.0
+    return largest
 
 
 def _refuse(n: int, kinds: list[list[Gate]], plan: Plan) -> None:
@@ -141,7 +192,10 @@ def _refuse(n: int, kinds: list[list[Gate]], plan: Plan) -> None:
     while fails(high):
         low, high = high, 2 * high
         if high > 2**20:
-            raise ValueError(f"parity: no sigmoid works for n={n} in {plan.dtype.name}; use relu or step")
+            levels = [[(gate.arity, 1) for gate in level] for level in kinds]
+            exact = [act for act in (ReLU(), Step()) if _holds_sums(levels, dataclasses.replace(plan, activation=act))]
+            ways = " or ".join([*(act.name() for act in exact), *([] if exact else ["a smaller arity"])])
+            raise ValueError(f"parity: no sigmoid works for n={n} in {plan.dtype.name}; use {ways}")
     while high - low > 1e-3 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if fails(middle) else (low, middle)

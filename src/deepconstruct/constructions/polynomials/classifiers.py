@@ -8,11 +8,12 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Construction, Entry, builder, formula, sizes
+from ...construction import Claim, Construction, Entry, builder, formula, sizes
 from ...targets import AbstractTarget, GaussianClassifier, HamiltonianClassifier
-from ..gates.activation import resolve_smooth
-from ..gates.circuit import Circuit, Sum, build_within
-from ..gates.probabilities import classifier
+from ..gates.arguments import resolve_smooth
+from ..gates.circuit import Circuit, Sum
+from ..gates.network import probabilities
+from ..gates.wiring import construct
 from .polynomial import box
 from .scheduling import schedule
 from .terms import as_target, read_array, read_bounds, read_terms
@@ -27,8 +28,9 @@ def hamiltonian_classifier(
     prior: Any = None,
     *,
     variables: Any = None,
-    bound: Any = 1.0,
     activation: str | AbstractActivation | Callable = "square",
+    bound: Any = 1.0,
+    tolerance: float | None = None,
     dtype: Any = None,
 ) -> Construction:
     """The probabilities `p(y | x)` of classes with polynomial Hamiltonians: `softmax(-H(x) - mu)`.
@@ -40,16 +42,17 @@ def hamiltonian_classifier(
         polynomials: one Hamiltonian a class, each as for `polynomial`.
         prior: the probabilities of the classes (equal if `None`); scaled to sum to 1.
         variables: as for `polynomial`.
-        bound: inputs lie in `[-bound, bound]`; a number, or one a variable.
         activation: as for `multiplication_gate`.
+        bound: inputs lie in `[-bound, bound]`; a number, or one a variable.
+        tolerance: the largest error of a probability that will do; refused if it can't be claimed.
         dtype: a real floating dtype; JAX's default if `None`.
 
     Returns:
         A construction `(*batch, variables) -> (*batch, classes)`.
 
     Raises:
-        ValueError: fewer than two polynomials, different numbers of variables, or a prior that
-            isn't positive.
+        ValueError: fewer than two polynomials, different numbers of variables, a prior that isn't
+            positive, or a tolerance below the claimed error.
 
     *Exactness*: with `"square"` rounding only. Errors of the logits count half.
 
@@ -83,7 +86,7 @@ def hamiltonian_classifier(
         logits.append(negated)
     target = HamiltonianClassifier(as_target(count, [terms for terms, _ in read]), shares)
     act, resolved = resolve_smooth(owner, activation), check_dtype(owner, dtype)
-    return _classifier(target, schedule(logits, bounds), act, resolved)
+    return _classifier(owner, target, schedule(logits, bounds), act, resolved, tolerance)
 
 
 @builder
@@ -92,8 +95,9 @@ def gaussian_classifier(
     covariances: Any,
     prior: Any = None,
     *,
-    bound: Any = None,
     activation: str | AbstractActivation | Callable = "square",
+    bound: Any = None,
+    tolerance: float | None = None,
     dtype: Any = None,
 ) -> Construction:
     """The probabilities `p(y | x)` of classes that are normally distributed.
@@ -103,11 +107,13 @@ def gaussian_classifier(
 
     Args:
         means: shape `(classes, n)`.
-        covariances: shape `(classes, n, n)`, or `(n, n)` for all; symmetric and positive definite.
+        covariances: shape `(classes, n, n)`, or `(n, n)` for all; symmetric (up to rounding: the
+            mean with the transpose is taken) and positive definite.
         prior: the probabilities of the classes (equal if `None`); scaled to sum to 1.
+        activation: as for `multiplication_gate`.
         bound: inputs lie in `[-bound, bound]`; a number, or one a variable. By default six standard
             deviations around every mean are covered.
-        activation: as for `multiplication_gate`.
+        tolerance: the largest error of a probability that will do; refused if it can't be claimed.
         dtype: a real floating dtype; JAX's default if `None`.
 
     Returns:
@@ -115,7 +121,8 @@ def gaussian_classifier(
 
     Raises:
         ValueError: shapes that don't match, fewer than two classes, a covariance that isn't
-            symmetric and positive definite, or a prior that isn't positive.
+            symmetric and positive definite (or nearly isn't), a prior that isn't positive, or a
+            tolerance below the claimed error.
 
     *Exactness*: with `"square"` rounding only, of the order of the largest Hamiltonian in the box.
 
@@ -135,40 +142,55 @@ def gaussian_classifier(
     classes, n = centers.shape
     shares = _prior(owner, prior, classes)
     if bound is None:
-        deviations = np.sqrt(np.diagonal(spreads, axis1=1, axis2=2))
+        deviations = np.sqrt(np.maximum(np.diagonal(spreads, axis1=1, axis2=2), 0.0))
         bound = np.ceil((np.abs(centers) + 6 * deviations).max(axis=0)).tolist()
     bounds = read_bounds(owner, bound, n)
     level, outputs, lost = [], [], 0.0
     for center, spread, share in zip(centers, spreads, shares, strict=True):
-        directions, volume, off = whiten(spread)
-        first, size = len(level), 0.0
-        for direction in directions:
-            part = Sum(tuple((i, float(v)) for i, v in enumerate(direction) if v), -float(direction @ center))
+        white = whiten(spread)
+        first, reach = len(level), np.abs(white.directions) @ np.array(bounds, np.longdouble)
+        shifts, slips = white.shifts(center)
+        for direction, shift in zip(white.directions, shifts, strict=True):
+            part = Sum(tuple((i, float(v)) for i, v in enumerate(direction) if v), float(shift))
             level.append((part, part))
-            size += part.bound(bounds) ** 2
-        outputs.append(Sum(tuple((first + i, -0.5) for i in range(n)), volume + math.log(share)))
-        lost = max(lost, off * (size + 2 * n) + 2.0**-48 * (1 + abs(volume)))
+        outputs.append(Sum(tuple((first + i, -0.5) for i in range(n)), white.volume + math.log(share)))
+        lost = max(lost, white.lost(reach + np.abs(shifts), slips) + 2.0**-50 * (1 + abs(math.log(share))))
     if not lost < 0.1:
-        raise ValueError(f"{owner}: a covariance is too close to singular for double precision; got {covariances!r}")
+        raise ValueError(
+            f"{owner}: a covariance is too close to singular for double precision, or the box too wide for it; "
+            f"got {covariances!r} and bound={bound}"
+        )
     target = GaussianClassifier(centers, spreads, shares)
     circuit = Circuit(bounds, (tuple(level),), tuple(outputs))
     act, resolved = resolve_smooth(owner, activation), check_dtype(owner, dtype)
-    return _classifier(target, circuit, act, resolved, lost=lost)
+    return _classifier(owner, target, circuit, act, resolved, tolerance, lost=lost)
 
 
 def _classifier(
-    target: AbstractTarget, circuit: Circuit, activation: AbstractActivation, dtype: np.dtype, *, lost: float = 0.0
+    owner: str,
+    target: AbstractTarget,
+    circuit: Circuit,
+    activation: AbstractActivation,
+    dtype: np.dtype,
+    tolerance: Any,
+    *,
+    lost: float = 0.0,
 ) -> Construction:
     """The circuit of the logits with a softmax behind; `lost` is what it is off the target's."""
-    network, accuracy = build_within(target.name, circuit, activation, dtype, None, "", lost=lost)
-    return classifier(network, accuracy, target, box(circuit.inputs), dtype, _SOURCE)
+    codomain = probabilities(len(circuit.outputs))
+    claim = Claim(target, box(circuit.inputs), codomain, dtype=dtype.name, source=_SOURCE)
+    return construct(owner, circuit, activation, claim, tolerance=tolerance, lost=lost, softmax=True)
 
 
 def _prior(owner: str, prior: Any, classes: int) -> tuple[float, ...]:
     values = np.full(classes, 1.0) if prior is None else read_array(owner, "prior", prior)
     if values.shape != (classes,) or not np.all(values > 0):
         raise ValueError(f"{owner}: prior must be {classes} positive numbers, one a class; got {prior!r}")
-    return tuple((values / values.sum()).tolist())
+    values = values / values.max()
+    shares = values / values.sum()
+    if shares.min() < np.finfo(float).tiny:
+        raise ValueError(f"{owner}: prior must be {classes} numbers whose ratios double precision holds; got {prior!r}")
+    return tuple(shares.tolist())
 
 
 def _parameters(owner: str, means: Any, covariances: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -182,11 +204,18 @@ def _parameters(owner: str, means: Any, covariances: Any) -> tuple[np.ndarray, n
         raise ValueError(
             f"{owner}: covariances must have shape ({classes}, {n}, {n}) or ({n}, {n}); got {spreads.shape}"
         )
-    if (
-        not np.allclose(spreads, np.swapaxes(spreads, 1, 2), rtol=1e-12, atol=0)
-        or np.linalg.eigvalsh(spreads).min() <= 0
-    ):
-        raise ValueError(f"{owner}: every covariance must be symmetric and positive definite")
+    off = np.abs(spreads - np.swapaxes(spreads, 1, 2)).max() / (np.abs(spreads).max() or 1.0)
+    if not off <= 1e-12:
+        raise ValueError(
+            f"{owner}: every covariance must be symmetric; got one that is off by {off:.2g} of its largest"
+        )
+    # Both the target and the network are those of the symmetric part.
+    spreads = spreads / 2 + np.swapaxes(spreads, 1, 2) / 2
+    if np.linalg.eigvalsh(spreads).min() <= 0:
+        raise ValueError(
+            f"{owner}: every covariance must be symmetric and positive definite; got eigenvalues down to "
+            f"{np.linalg.eigvalsh(spreads).min():.3g}"
+        )
     return centers, spreads
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Construction, Entry, builder, formula, sizes
+from ...construction import Claim, Construction, Entry, builder, formula, sizes
 from ...domains import AbstractDomain, Box, product
-from ..gates.activation import resolve_smooth
-from ..gates.circuit import build_within
+from ..gates.arguments import resolve_smooth
+from ..gates.wiring import construct
 from .scheduling import schedule
 from .terms import as_target, read_bounds, read_terms
 
@@ -22,8 +22,8 @@ def polynomial(
     terms: Mapping | Any,
     *,
     variables: Any = None,
-    bound: Any = 1.0,
     activation: str | AbstractActivation | Callable = "square",
+    bound: Any = 1.0,
     tolerance: float | None = None,
     dtype: Any = None,
 ) -> Construction:
@@ -37,8 +37,8 @@ def polynomial(
             `{(2, 0): 1.0, (1, 1): -3.0}` for `x^2 - 3 x y`; or a sympy expression.
         variables: the number of variables, or sympy's symbols in the order of the inputs (by
             default those of the expression, by name).
-        bound: inputs lie in `[-bound, bound]`; a number, or one a variable.
         activation: as for `multiplication_gate`; `"square"` is exact over the reals.
+        bound: inputs lie in `[-bound, bound]`; a number, or one a variable.
         tolerance: the largest error that will do; refused if it can't be claimed.
         dtype: a real floating dtype; JAX's default if `None`.
 
@@ -72,12 +72,11 @@ def polynomial(
     bounds = read_bounds(owner, bound, count)
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
-    circuit = schedule([read], bounds)
-    network, accuracy = build_within(owner, circuit, act, resolved, tolerance, f"{act.name()} in {resolved.name}")
     size = sum(abs(c) * float(np.prod(np.power(bounds, key))) for key, c in read.items())
     size *= 1.0 if len(read) <= 1 else 1 + 2.0**-20  # a sum may exceed its bound by rounding
-    claim = accuracy.claim(as_target(count, [read]), box(bounds), Box(1, -size, size), resolved, _SOURCE)
-    return Construction(network, claim)
+    target = as_target(count, [read])
+    claim = Claim(target, box(bounds), Box(1, -size, size), dtype=resolved.name, source=_SOURCE)
+    return construct(owner, schedule([read], bounds), act, claim, tolerance=tolerance)
 
 
 def box(bounds: tuple[float, ...]) -> AbstractDomain:

@@ -7,10 +7,11 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Construction, Entry, builder, sizes
+from ...construction import Claim, Construction, Entry, builder, sizes
 from ...domains import Box
-from ..gates.activation import resolve_smooth
-from ..gates.circuit import Circuit, Sum, build_within
+from ..gates.arguments import resolve_smooth
+from ..gates.circuit import Circuit, Sum
+from ..gates.wiring import construct
 from .polynomial import box
 from .terms import as_target, read_array, read_bounds
 
@@ -21,8 +22,8 @@ _SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D"
 def quadratic_form(
     matrix: Any,
     *,
-    bound: Any = 1.0,
     activation: str | AbstractActivation | Callable = "square",
+    bound: Any = 1.0,
     tolerance: float | None = None,
     dtype: Any = None,
 ) -> Construction:
@@ -30,8 +31,8 @@ def quadratic_form(
 
     Args:
         matrix: `Q`, shape `(n, n)`, real; only its symmetric part counts.
-        bound: inputs lie in `[-bound, bound]`; a number, or one a variable.
         activation: as for `multiplication_gate`.
+        bound: inputs lie in `[-bound, bound]`; a number, or one a variable.
         tolerance: the largest error that will do; refused if it can't be claimed.
         dtype: a real floating dtype; JAX's default if `None`.
 
@@ -62,11 +63,10 @@ def quadratic_form(
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
     circuit, lost = _circuit(symmetric, bounds)
-    what = f"{act.name()} in {resolved.name}"
-    network, accuracy = build_within(owner, circuit, act, resolved, tolerance, what, lost=lost)
     size = float(np.abs(symmetric) @ np.array(bounds) @ np.array(bounds)) * (1 + 2.0**-20)
     target = as_target(n, [_terms(symmetric)])
-    return Construction(network, accuracy.claim(target, box(bounds), Box(1, -size, size), resolved, _SOURCE))
+    claim = Claim(target, box(bounds), Box(1, -size, size), dtype=resolved.name, source=_SOURCE)
+    return construct(owner, circuit, act, claim, tolerance=tolerance, lost=lost)
 
 
 def _symmetric(owner: str, matrix: Any) -> np.ndarray:

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..._checks import check_size
+from ..._checks import check_allocation, check_size, digits
 from ...targets import Polynomial
 
 Exponents = tuple[int, ...]
+
+# What is written down about a product takes more than so many numbers.
+_RECORD = 64
 
 
 def read_terms(owner: str, terms: Any, variables: Any) -> tuple[dict[Exponents, float], int]:
@@ -39,6 +42,8 @@ def read_terms(owner: str, terms: Any, variables: Any) -> tuple[dict[Exponents, 
             f"{owner}: every term needs one exponent a variable; got terms of {sorted(len(key) for key in rows)} "
             f"exponents and variables={variables}"
         )
+    degree = max(map(sum, rows), default=0)
+    check_allocation(owner, f"the products of a term of degree {digits(degree)}", _RECORD * degree)
     return {key: value for key, value in rows.items() if value}, counts.pop()
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..._checks import check_dtype, check_scalar, check_size
+from ..._checks import check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation, Power
-from ...construction import Construction, Entry, builder, formula, sizes
+from ...construction import Built, Construction, Entry, builder, formula, sizes
 from ...network import Network
-from ..gates import Gate, Patterns, choose, floor
-from ..gates.activation import degree, resolve_smooth
-from ..gates.network import gate_layers, product_claim
-from ..gates.tolerance import check_tolerance
+from ..gates import Gate, Patterns, choose, floor, why_none
+from ..gates.arguments import Way, check_tolerance, degree, resolve_smooth, ways_out
+from ..gates.network import gate_layers, gate_plan, product_claim, product_size
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eqs. 28 and 32"
 _LARGEST, _LARGEST_SUBSETS = 30, 12
@@ -87,15 +86,16 @@ def flat_product(
     scale = None if scale is None else check_scalar(owner, "scale", scale, strict=True)
     if tolerance is not None:
         tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
+    size = product_size(owner, bound, n, resolved)
     gate = _gate(act, patterns, resolved.name, bias, scale)
-    if tolerance is not None and gate.error().total * bound**n > tolerance:
+    if tolerance is not None and gate.error().total * size > tolerance:
         gate = _gate(act, patterns, resolved.name, bias, scale, share=1.0)
-    network = Network(gate_layers(gate, bound, resolved))
+    network = Network(gate_layers(owner, gate, bound, resolved))
     claim = product_claim(gate.error, n, bound, resolved.name, _SOURCE, estimate=not gate.taylor.proved)
     if tolerance is not None:
         what = f"{act.name()} in {resolved.name} at n={n}"
-        check_tolerance(owner, tolerance, claim.error.absolute, what, _ways(act, patterns, bound, resolved.name))
-    return Construction(network, claim)
+        check_tolerance(owner, tolerance, claim.error.largest, what, _ways(act, patterns, size, resolved.name))
+    return Construction(network, claim, Built(plan=gate_plan(gate, bound)))
 
 
 def _patterns(n: int, act: AbstractActivation, output_bias: bool, symmetric: bool | None) -> Patterns:
@@ -106,9 +106,10 @@ def _patterns(n: int, act: AbstractActivation, output_bias: bool, symmetric: boo
     kind = "subsets" if output_bias else "fixed" if symmetric else "signs"
     largest = _LARGEST_SUBSETS if output_bias else _LARGEST
     if n > largest:
+        units = f"{Patterns(n, kind).units:.3g}" if n < 1000 else "2^n"
         raise ValueError(
             f"flat_product: n must be at most {largest}{' with output_bias' if output_bias else ''}, as it has "
-            f"{Patterns(n, kind).units:.3g} units; got {n}. dc.product_tree needs only 4 (n - 1)"
+            f"{units} units; got {digits(n)}. dc.product_tree needs only 4 (n - 1)"
         )
     return Patterns(n, kind)
 
@@ -118,19 +119,20 @@ def _gate(act: AbstractActivation, patterns: Patterns, dtype: str, bias: Any, sc
     gate = choose(act, patterns, dtype, ordered=ordered, center=bias, scale=scale, **options)
     if gate is not None:
         return gate
-    if bias is not None or scale is not None:
-        reason = "at that bias and scale; leave the choice to the gate"
+    advice = ways_out(_ways(act, patterns, 1.0, dtype))
+    if (bias is not None or scale is not None) and choose(act, patterns, dtype, ordered=ordered) is not None:
+        reason, advice = "at that bias and scale", "leave the choice to the gate"
     elif patterns.kind == "fixed":
-        reason = f"with symmetric=True: it has no bias where the derivative of order {patterns.n - 1} vanishes"
+        reason = f"with symmetric=True: {why_none(act, patterns, dtype)}"
     else:
-        reason = f"in {dtype}: the derivative of order {patterns.n} is 0, or rounding drowns it"
-    raise ValueError(f"flat_product: no error bound holds for {act.name()} and n={patterns.n} {reason}")
+        reason = f"in {dtype}: {why_none(act, patterns, dtype)}"
+    raise ValueError(f"flat_product: no error bound holds for {act.name()} and n={patterns.n} {reason}; {advice}")
 
 
-def _ways(act: AbstractActivation, patterns: Patterns, bound: float, dtype: str) -> list[tuple[str, Callable]]:
+def _ways(act: AbstractActivation, patterns: Patterns, size: float, dtype: str) -> list[Way]:
     n, ordered = patterns.n, patterns.kind != "subsets"
-    power, size = Patterns(n, "fixed"), bound**n
-    ways: list[tuple[str, Callable]] = []
+    power = Patterns(n, "fixed")
+    ways: list[Way] = []
     if dtype != "float64":
         ways.append(("dtype='float64'", lambda: floor(act, patterns, "float64", ordered=ordered) * size))
     if degree(act) != n:

@@ -8,13 +8,12 @@ import numpy as np
 
 from ..._checks import check_dtype, check_scalar
 from ...activations import AbstractActivation, Identity, Square
-from ...construction import Construction, Entry, builder, formula, sizes
+from ...construction import Built, Construction, Entry, builder, formula, sizes
 from ...linear import Composed, Dense, DirectSum, Stack
 from ...network import Label, Layer, Network
-from ..gates import Patterns, Richardson, choose, choose_richardson, floor
-from ..gates.activation import resolve_smooth
-from ..gates.network import gate_layers, product_claim, shared_bias
-from ..gates.tolerance import Way, activation_ways, check_tolerance
+from ..gates import Gate, Patterns, Richardson, choose, choose_richardson, floor, why_none
+from ..gates.arguments import Way, activation_ways, check_tolerance, resolve_smooth, ways_out
+from ..gates.network import gate_layers, gate_plan, product_claim, product_size, shared_bias
 
 _PAIR = Patterns(2)
 _SOURCE = "Lin, Tegmark & Rolnick (2017), Eq. 11"
@@ -23,8 +22,8 @@ _SOURCE = "Lin, Tegmark & Rolnick (2017), Eq. 11"
 @builder
 def multiplication_gate(
     *,
-    bound: float = 1.0,
     activation: str | AbstractActivation | Callable = "sigmoid",
+    bound: float = 1.0,
     tolerance: float | None = None,
     richardson: bool = False,
     bias: float | None = None,
@@ -43,12 +42,13 @@ def multiplication_gate(
     other.
 
     Args:
-        bound: inputs lie in `[-bound, bound]`.
         activation: `"sigmoid"`, `"tanh"`, `"softplus"`, `"gelu"` (by the error function),
             `"gelu_tanh"` (JAX's default form), `"silu"`, `"exp"`, `"sin"`, `"square"` (exact over
             the reals), such an object, or any elementwise JAX function with derivatives. The error
             for a function of your own is an estimate, unless it comes as an
-            `activations.Custom` with bounds of its derivatives.
+            `activations.Custom` with bounds of its derivatives. It is compared with its Taylor
+            series first, and refused where the two differ (at a kink, say).
+        bound: inputs lie in `[-bound, bound]`.
         tolerance: the largest error that will do; refused if it can't be claimed.
         richardson: use eight units, two gates of scales `l` and `2 l` whose truncations cancel.
         bias: a bias `c` instead of the best one.
@@ -87,24 +87,25 @@ def multiplication_gate(
     resolved = check_dtype(owner, dtype)
     if tolerance is not None:
         tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
+    size = product_size(owner, bound, 2, resolved)
     if richardson:
-        mixed = _richardson_gate(act, resolved.name, bias, scale, tolerance, bound)
-        network, error, proved = _mixed_network(mixed, bound, resolved), mixed.error, mixed.gate.taylor.proved
+        mixed = _richardson_gate(act, resolved.name, bias, scale, tolerance, size)
+        network, gate, error = _mixed_network(mixed, bound, resolved), mixed.gate, mixed.error
     else:
-        gate = _plain_gate(act, resolved.name, bias, scale, tolerance, bound)
-        network, error, proved = Network(gate_layers(gate, bound, resolved)), gate.error, gate.taylor.proved
-    claim = product_claim(error, 2, bound, resolved.name, _SOURCE, estimate=not proved)
+        gate = _plain_gate(act, resolved.name, bias, scale, tolerance, size)
+        network, error = Network(gate_layers(owner, gate, bound, resolved)), gate.error
+    claim = product_claim(error, 2, bound, resolved.name, _SOURCE, estimate=not gate.taylor.proved)
     if tolerance is not None:
         what = f"{act.name()} in {resolved.name}" + (" with eight neurons" if richardson else "")
-        check_tolerance(owner, tolerance, claim.error.absolute, what, _ways(act, bound, resolved, richardson))
-    return Construction(network, claim)
+        check_tolerance(owner, tolerance, claim.error.largest, what, _ways(act, size, resolved, richardson))
+    return Construction(network, claim, Built(plan=gate_plan(gate, bound, mixed.mix if richardson else 0.0)))
 
 
-def _plain_gate(act: AbstractActivation, dtype: str, bias: Any, scale: Any, tolerance: Any, bound: float) -> Any:
+def _plain_gate(act: AbstractActivation, dtype: str, bias: Any, scale: Any, tolerance: Any, size: float) -> Gate:
     bias = None if bias is None else check_scalar("multiplication_gate", "bias", bias, minimum=-1e6)
     scale = None if scale is None else check_scalar("multiplication_gate", "scale", scale, strict=True)
     gate = choose(act, _PAIR, dtype, center=bias, scale=scale)
-    if gate is not None and tolerance is not None and gate.error().total * bound**2 > tolerance:
+    if gate is not None and tolerance is not None and gate.error().total * size > tolerance:
         gate = choose(act, _PAIR, dtype, center=bias, scale=scale, share=1.0)
     if gate is None:
         raise _no_gate(act, dtype, bias, scale)
@@ -112,14 +113,14 @@ def _plain_gate(act: AbstractActivation, dtype: str, bias: Any, scale: Any, tole
 
 
 def _richardson_gate(
-    act: AbstractActivation, dtype: str, bias: Any, scale: Any, tolerance: float | None, bound: float
+    act: AbstractActivation, dtype: str, bias: Any, scale: Any, tolerance: float | None, size: float
 ) -> Richardson:
     if isinstance(act, Square):
         raise ValueError("multiplication_gate: square has no truncation for richardson=True to cancel; leave it out")
     if bias is not None or scale is not None:
         raise ValueError("multiplication_gate: richardson=True chooses bias and scale itself; leave them out")
     mixed = choose_richardson(act, dtype)
-    if mixed is not None and tolerance is not None and mixed.error().total * bound**2 > tolerance:
+    if mixed is not None and tolerance is not None and mixed.error().total * size > tolerance:
         mixed = choose_richardson(act, dtype, least=True)
     if mixed is None:
         raise _no_gate(act, dtype, bias, scale)
@@ -128,15 +129,16 @@ def _richardson_gate(
 
 def _no_gate(act: AbstractActivation, dtype: str, bias: Any, scale: Any) -> ValueError:
     asked = ", ".join(f"{name}={value:g}" for name, value in (("bias", bias), ("scale", scale)) if value is not None)
-    return ValueError(
-        f"multiplication_gate: no error bound holds for {act.name()} in {dtype}"
-        + (f" with {asked}; leave the choice to the gate, or take a smaller scale" if asked else "")
-    )
+    what = f"multiplication_gate: no error bound holds for {act.name()} in {dtype}"
+    if asked and choose(act, _PAIR, dtype) is not None:
+        return ValueError(f"{what} with {asked}; leave the choice to the gate")
+    advice = ways_out(_ways(act, 1.0, np.dtype(dtype), True))
+    return ValueError(f"{what}: {why_none(act, _PAIR, dtype)}; {advice}")
 
 
 def _mixed_network(mixed: Richardson, bound: float, dtype: Any) -> Network:
     """Two gates on the same input; their readouts are summed behind, so that each cancels in itself."""
-    pairs = [gate_layers(gate, bound, dtype) for gate in (mixed.gate, mixed.wide)]
+    pairs = [gate_layers("multiplication_gate", gate, bound, dtype) for gate in (mixed.gate, mixed.wide)]
     hidden = Stack(tuple(layer.linear for layer, _ in pairs))
     bias = shared_bias(mixed.gate.center, hidden.out_size, dtype)
     readouts = DirectSum(tuple(layer.linear for _, layer in pairs))
@@ -147,17 +149,17 @@ def _mixed_network(mixed: Richardson, bound: float, dtype: Any) -> Network:
     )
 
 
-def _ways(act: AbstractActivation, bound: float, dtype: np.dtype, richardson: bool) -> list[Way]:
+def _ways(act: AbstractActivation, size: float, dtype: np.dtype, richardson: bool) -> list[Way]:
     """Other arguments, and the error bounds they reach."""
 
     def eight(dtype: str) -> float:
         mixed = choose_richardson(act, dtype, least=True)
-        return float("inf") if mixed is None else mixed.error().total * bound**2
+        return float("inf") if mixed is None else mixed.error().total * size
 
     def least(act: AbstractActivation, dtype: np.dtype) -> float:
         if richardson and not isinstance(act, Square):
             return eight(dtype.name)
-        return floor(act, _PAIR, dtype.name) * bound**2
+        return floor(act, _PAIR, dtype.name) * size
 
     ways = activation_ways(act, dtype, least)
     if not richardson:

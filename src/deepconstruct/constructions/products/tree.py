@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..._checks import check_dtype, check_scalar, check_size
+from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation
-from ...construction import Construction, Entry, builder, formula, sizes
+from ...construction import Claim, Construction, Entry, builder, formula, sizes
 from ...domains import Box
 from ...targets import Product
-from ..gates.activation import resolve_smooth
-from ..gates.circuit import Circuit, Operation, Sum, build_within
+from ..gates.arguments import resolve_smooth
+from ..gates.circuit import Circuit, Operation, Sum
+from ..gates.network import product_size
+from ..gates.wiring import construct
+
+# What is written down about a gate takes more than so many numbers.
+_RECORD = 64
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), section III.H"
 
@@ -62,11 +67,10 @@ def product_tree(
     bound = check_scalar(owner, "bound", bound, strict=True)
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
-    circuit = _circuit(n, bound)
-    what = f"{act.name()} in {resolved.name} at n={n}"
-    network, accuracy = build_within(owner, circuit, act, resolved, tolerance, what)
-    domain, codomain = Box(n, -bound, bound), Box(1, -(bound**n), bound**n)
-    return Construction(network, accuracy.claim(Product(n), domain, codomain, resolved, _SOURCE))
+    check_allocation(owner, f"the gates of n={digits(n)}", _RECORD * n)
+    size = product_size(owner, bound, n, resolved)
+    claim = Claim(Product(n), Box(n, -bound, bound), Box(1, -size, size), dtype=resolved.name, source=_SOURCE)
+    return construct(owner, _circuit(n, bound), act, claim, tolerance=tolerance, at=f" at n={n}")
 
 
 def _circuit(n: int, bound: float) -> Circuit:

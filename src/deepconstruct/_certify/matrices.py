@@ -1,0 +1,83 @@
+"""Norms and errors of the matrices of linear targets."""
+
+import math
+
+import numpy as np
+
+from ..targets import DFT, AbstractTarget, Composed, FanOut, Iterated, Parallel, Realified
+
+EXTENDED = float(np.finfo(np.longdouble).eps) / 2
+# Up to this size the stretching of a target of one's own is computed from its matrix.
+_COMPUTED = 512
+
+
+def norm(matrix: np.ndarray) -> float:
+    """An upper bound of the 2-norm: Frobenius after three squarings, at most n^(1/16) too large."""
+    scale = float(np.abs(matrix).max(initial=0.0))
+    if scale == 0:
+        return 0.0
+    power = (matrix / scale).astype(np.complex128)
+    gram = power.conj().T @ power
+    exponent = 2
+    for _ in range(2):
+        gram, exponent = gram @ gram, 2 * exponent
+    return scale * float(np.linalg.norm(gram)) ** (1 / exponent) * (1 + 2.0**-30)
+
+
+def is_known_target(target: AbstractTarget) -> bool:
+    """Whether a linear target is one of this library's, whose matrix and stretching are known to be right."""
+    if type(target) is DFT:
+        return True
+    if type(target) is Composed:
+        return is_known_target(target.outer) and is_known_target(target.inner)
+    if type(target) is Iterated or type(target) is Realified:
+        return is_known_target(target.target)
+    return (type(target) is Parallel or type(target) is FanOut) and all(map(is_known_target, target.targets))
+
+
+def least_stretch(target: AbstractTarget, matrix: np.ndarray) -> float:
+    """The least stretching: declared by this library's targets, else computed; 0 where it isn't known."""
+    if is_known_target(target):
+        return target.stretch()[0]
+    if max(matrix.shape) > _COMPUTED or matrix.shape[0] < matrix.shape[1] or not np.all(np.isfinite(matrix)):
+        return 0.0
+    singular = np.linalg.svd(matrix.astype(np.complex128), compute_uv=False)
+    return max(float(singular[-1] - 2.0**-40 * max(matrix.shape) * singular[0]), 0.0)
+
+
+def disagrees(target: AbstractTarget, matrix: np.ndarray) -> bool:
+    """Whether a target of one's own, called on vectors, gives something else than its matrix does."""
+    if is_known_target(target):
+        return False
+    size = matrix.shape[1]
+    drawn = np.random.default_rng(0).standard_normal((8, size))
+    x = np.concatenate([np.eye(size), drawn])
+    wanted = x @ matrix.T
+    room = 2.0**-30 * np.abs(x) @ np.abs(matrix.T)
+    return not np.all(np.abs(target.wide(x) - wanted) <= room)
+
+
+def matrix_slack(target: AbstractTarget, size: int) -> float:
+    """A bound of the error of `target.matrix()`, up to `size` rows and columns; a target of one's own is its matrix."""
+    if type(target) is DFT:
+        # Roots of unity to a few units of extended precision, times a scale.
+        return 16 * EXTENDED * math.sqrt(target.n) * target.stretch()[1] if target.n > 1 else 0.0
+    if type(target) is Composed:
+        factors = [(part.stretch()[1], matrix_slack(part, size)) for part in (target.outer, target.inner)]
+        return _product_slack(factors, size)
+    if type(target) is Iterated:
+        return _product_slack([(target.target.stretch()[1], matrix_slack(target.target, size))] * target.times, size)
+    if type(target) is Realified:
+        return matrix_slack(target.target, size)
+    if type(target) is Parallel or type(target) is FanOut:
+        slacks = [matrix_slack(part, size) for part in target.targets]
+        return max(slacks) if type(target) is Parallel else math.hypot(*slacks)
+    return 0.0
+
+
+def _product_slack(factors: list[tuple[float, float]], size: int) -> float:
+    """The error of a product of matrices with these 2-norms and errors, multiplied in any order."""
+    exact = math.prod(norm for norm, _ in factors)
+    # A product rounds by n units of the product of the moduli, whose norms are at most sqrt(n) times larger.
+    rounded = math.prod((norm + slack) * (1 + 8 * size**2 * EXTENDED) for norm, slack in factors)
+    return max(rounded - exact, 0.0) + 2.0**-40 * rounded * (rounded > exact) * 2.0**-12

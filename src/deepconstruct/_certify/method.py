@@ -1,0 +1,35 @@
+"""What a method of certification is."""
+
+import dataclasses
+from collections.abc import Callable
+
+from ..construction import Construction
+from .certificate import Certificate
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a user may set: `samples` is how many inputs are drawn, where any are."""
+
+    samples: int = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One way of checking a claim.
+
+    Attributes:
+        name: how it is asked for.
+        where: what it applies to, as text.
+        does: what it does, as text.
+        verdicts: those it can give besides `"refuted"` and `"undecided"`.
+        applies: why it doesn't apply to a construction, or `None` if it does.
+        run: checks a construction to which it applies.
+    """
+
+    name: str
+    where: str
+    does: str
+    verdicts: tuple[str, ...]
+    applies: Callable[[Construction], str | None]
+    run: Callable[[Construction, Options], Certificate]

@@ -1,0 +1,133 @@
+"""What the joints of a composition round, and what that adds to its claim."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from .._arithmetic.exactness import is_exact_after_step
+from .._arithmetic.intervals import bias_array, layer_range
+from .._arithmetic.rounding import gamma, unit_roundoff
+from .._arithmetic.sensitivity import moduli_through, sensitivities
+from ..construction import Bound, Claim
+from ..construction.bound import mapped
+from ..domains import AbstractDomain
+from ..network import Layer, Network, flat_layers
+from .algebra import up
+
+# How far inputs of a merged network may be off at least: what its joint rounds grows with them.
+_MARGIN = 1.0
+
+# A merged bias may cost this many times the error that is there already, and no more.
+_WORTH = 16.0
+
+# A network with its claim: constructions are made once, when all is joined.
+Claimed = tuple[Network, Claim]
+
+
+@dataclasses.dataclass(frozen=True)
+class Joint:
+    """A merged joint, which rounds otherwise than two layers.
+
+    Attributes:
+        exact: whether nothing rounds on the domain all the same.
+        silent: whether nothing does beside it either.
+        margin: how far off their domain inputs of the inner network may be for what follows to hold.
+        added: what its rounding can add to the output (infinite if that isn't known).
+    """
+
+    exact: bool
+    silent: bool
+    margin: float
+    added: float
+
+    def claim(self, claim: Claim) -> Claim | None:
+        """The claim of the merged series; `None` where it can't be bounded, so that the joint must stay."""
+        if self.silent:
+            return claim
+        claim = _with_robustness(claim, radius=min(claim.robustness.radius, self.margin))
+        if self.exact and not math.isfinite(self.added):
+            return _with_robustness(claim, radius=0.0)  # nothing is known about inputs off the grid
+        if self.exact:
+            return _with_robustness(claim, rounding=up(claim.robustness.rounding + self.added))
+        return with_added_error(claim, self.added) if math.isfinite(self.added) else None
+
+
+def merged_joint(inner: Claimed, outer: Network, merged: Network, *, exact: bool) -> Joint:
+    """The joint of `outer` behind `inner` in the network that they make; `exact` as in `Joint`."""
+    claim, margin = inner[1], margin_of(inner[1])
+    if exact and claim.error.is_exact and claim.robustness.largest_gain == 0 and is_exact_after_step(merged):
+        return Joint(exact=True, silent=True, margin=margin, added=0.0)
+    return Joint(exact, False, margin, _joint_rounding(inner, outer, margin))
+
+
+def _joint_rounding(inner: Claimed, outer: Network, margin: float) -> float:
+    """What the rounding of a merged joint can add to the outer network's output."""
+    network, claim = inner
+    layers = flat_layers(network)
+    low, high = moved_box(claim.domain, margin)
+    for layer in layers[:-1]:
+        low, high = layer_range(layer, low, high)
+    sums = moduli_through(layers[-1], np.maximum(np.abs(low), np.abs(high)))
+    sums = moduli_through(flat_layers(outer)[0], sums)
+    terms = layers[-1].in_size + outer.in_size + 4
+    local = gamma(terms, unit_roundoff(claim.dtype)) * float(np.max(sums))
+    if not local:
+        return 0.0
+    return local * sensitivities(flat_layers(outer), *layer_range(layers[-1], low, high))[0]
+
+
+def factored_joint(inner: Claimed, outer: Network) -> Joint:
+    """The joint that is one layer of two factors: only the joined bias rounds anew."""
+    network, claim = inner
+    readout, layers, margin = network.layers[-1], flat_layers(outer), margin_of(claim)
+    assert isinstance(readout, Layer)
+    if readout.bias is None:
+        return Joint(exact=False, silent=True, margin=margin, added=0.0)
+    moduli = moduli_through(layers[0], np.abs(bias_array(readout)))
+    low, high = moved_box(claim.domain, margin)
+    for part in flat_layers(network):
+        low, high = layer_range(part, low, high)
+    local = gamma(readout.out_size + 3, unit_roundoff(claim.dtype)) * float(np.max(moduli))
+    added = local * sensitivities(layers, low, high)[0] if local else 0.0
+    return Joint(exact=False, silent=False, margin=margin, added=added)
+
+
+def is_worth(joint: Joint, claim: Claim) -> bool:
+    """Whether a joint adds little to an error that is there already."""
+    return joint.added <= _WORTH * claim.error.largest
+
+
+def dense_sums(claim: Claim, network: Network, changed: list[bool], *, exact: bool) -> Joint:
+    """What it adds that the `changed` layers of a network became dense matrices, summed in any order."""
+    layers, margin = flat_layers(network), margin_of(claim)
+    low, high = moved_box(claim.domain, margin)
+    shown, added = sensitivities(layers, low, high), 0.0
+    for layer, is_changed, sensitivity in zip(layers, changed, shown, strict=True):
+        if is_changed:
+            sums = moduli_through(layer, np.maximum(np.abs(low), np.abs(high)))
+            added += gamma(layer.in_size + 4, unit_roundoff(claim.dtype)) * float(np.max(sums)) * sensitivity
+        low, high = layer_range(layer, low, high)
+    return Joint(exact, False, margin, added)
+
+
+def with_added_error(claim: Claim, added: float) -> Claim:
+    """A claim whose outputs may all be off by so much more."""
+    absolute = mapped(lambda value: up(value + added), claim.error.absolute)
+    return dataclasses.replace(claim, error=Bound(absolute, claim.error.relative))
+
+
+def margin_of(claim: Claim) -> float:
+    """How far off its domain the inputs are for which rounding is bounded: the radius, where that isn't vast."""
+    ends = np.abs(claim.domain.box())
+    return min(claim.robustness.radius, max(_MARGIN, float(ends[np.isfinite(ends)].max(initial=0.0))))
+
+
+def moved_box(domain: AbstractDomain, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """The box of a domain with a margin all around."""
+    low, high = domain.box()
+    return low - margin, high + margin
+
+
+def _with_robustness(claim: Claim, **changes: float) -> Claim:
+    return dataclasses.replace(claim, robustness=dataclasses.replace(claim.robustness, **changes))  # pyright: ignore

@@ -1,0 +1,42 @@
+"""What networks and layers are called with."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._checks import as_numbers, cast, check_available, check_axis
+
+
+def dtype_of(tree: Any) -> np.dtype:
+    """The dtype of the weights (JAX's default real one where there are none)."""
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(tree)}
+    if len(dtypes) == 1:
+        return np.dtype(dtypes.pop())  # as it is: without x64, JAX would take 64 bits for 32
+    return np.dtype(jnp.result_type(*dtypes) if dtypes else jnp.result_type(float))
+
+
+def prepared(owner: str, size: int, dtype: np.dtype, x: Any, axis: Any) -> tuple[Array, int]:
+    """The input as an array of the dtype of the weights, and the axis of its features counted from the first."""
+    check_available(owner, dtype)
+    x, axis = as_numbers(owner, "inputs", x), check_axis(owner, axis)
+    if not -x.ndim <= axis < x.ndim or x.shape[axis] != size:
+        raise ValueError(f"{owner}: expected {size} features on axis {axis}; got an array of shape {x.shape}")
+    if jnp.iscomplexobj(x) and not jnp.issubdtype(dtype, jnp.complexfloating):
+        raise TypeError(
+            f"{owner}: complex input to a network of {dtype.name} weights; pass the real part, "
+            "or stack real and imaginary parts for a network made by dc.realify"
+        )
+    return cast(x, dtype), axis % x.ndim
+
+
+def is_template(module: Any, x: Any) -> bool:
+    """Whether `module` is a tree of labels or masks that is called on the tree of weights beside it.
+
+    Optax calls whatever is callable where it takes a tree of labels or a function that makes one.
+    """
+    if type(x) is not type(module):
+        return False
+    return not all(jnp.issubdtype(getattr(leaf, "dtype", bool), jnp.inexact) for leaf in jax.tree.leaves(module))
