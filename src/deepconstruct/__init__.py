@@ -114,6 +114,7 @@ def _load(module: str) -> _Any:
 def _listed() -> list[str]:
     """All public names: what is imported above, and what is loaded on first use."""
     own = [name for name, value in globals().items() if getattr(value, "__module__", "").startswith(f"{__name__}.")]
+    own = [name for name in own if not name.startswith("_")]
     return sorted({*own, *_MODULES, *_HOME, *_load("constructions").BUILDERS})
 
 
