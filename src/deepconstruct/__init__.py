@@ -1,7 +1,7 @@
 """Constructive neural networks: weights written down, and claims that can be checked."""
 
 import importlib as _importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any as _Any
 
 from . import (
     activations as activations,
@@ -107,7 +107,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
-def _load(module: str):
+def _load(module: str) -> _Any:
     return _importlib.import_module(f"{__name__}.{module}")
 
 
@@ -118,7 +118,7 @@ def _listed() -> list[str]:
     return sorted(name for name in names if not name.startswith("_"))
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> _Any:
     if name in _MODULES:
         return _load(name)
     if name == "__all__":
