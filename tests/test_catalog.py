@@ -125,6 +125,7 @@ TEXTS = [
     ("40 log2 n - 27 for n = 2^k > 2", POWERS, lambda n: 40 * round(math.log2(n)) - 27),
     ("8 n - 8", (2, 3, 6), lambda n: (n - 1) * (2 * 2 + 2 * 2)),
     ("k", ANY, lambda k: k),
+    ("n", ANY, lambda n: n),
     ("sum C(n, j) (j + 1) over j > n/2", ANY, lambda n: over_half(n, lambda j: j + 1)),
     ("(n + 1) sum C(n, j) over j > n/2", ANY, lambda n: over_half(n, lambda j: n + 1)),
     ("sum C(n, j) (j + 2) over j > n/2", ANY, lambda n: over_half(n, lambda j: j + 2)),

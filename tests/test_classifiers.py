@@ -89,6 +89,7 @@ def assert_keeps_its_claim(construction, x, posterior, rng, slack=0.0):
 # Gaussian -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 5])
 def test_flowers_have_the_posteriors_of_jax(classes):
     x, means, covariances, prior = iris(classes)

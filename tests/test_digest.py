@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import subprocess
 import sys
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,6 +17,7 @@ from deepconstruct.activations import AbstractActivation, Custom, ReLU, Sigmoid
 from deepconstruct.construction import digest
 from deepconstruct.domains import Bits
 from deepconstruct.linear import AbstractLinear, Dense, Permutation, Sparse
+from deepconstruct.network import flat_layers
 
 
 def network(linear=None, bias=None, activation=None, label=None):
@@ -47,6 +49,10 @@ class Doubled(Dense):
 
     def apply(self, x):
         return 2 * super().apply(x)
+
+
+def doubled(weight: Any) -> Any:
+    return Doubled(weight)  # pyright: ignore[reportCallIssue]
 
 
 def scaled(factor):
@@ -92,10 +98,10 @@ NETWORKS = {
     "an own class": lambda: network(activation=own_activation(1)()),
     "an own class, another field": lambda: network(activation=own_activation(1)(2)),
     "an own class of that name": lambda: network(activation=own_activation(3)()),
-    "a derived class": lambda: network(Doubled(EYE)),
+    "a derived class": lambda: network(doubled(EYE)),
     "two layers": lambda: dc.Network(network().layers * 2),
-    "repeated": lambda: dc.Network((dc.Repeat.copies(network().layers, 2),)),
-    "repeated once more": lambda: dc.Network((dc.Repeat.copies(network().layers, 3),)),
+    "repeated": lambda: dc.Network((dc.Repeat.copies(flat_layers(network()), 2),)),
+    "repeated once more": lambda: dc.Network((dc.Repeat.copies(flat_layers(network()), 3),)),
     "diverged": lambda: jax.tree.map(lambda leaf: leaf * np.float32("nan"), network()),
     "stacked": lambda: jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), network()),
 }
@@ -194,5 +200,5 @@ def test_keys_among_the_leaves_have_no_digest():
 
 
 def test_subclasses_are_told_from_their_bases():
-    assert isinstance(Doubled(EYE), AbstractLinear)
-    assert digest(network(Doubled(EYE))) != digest(network(Dense(EYE)))
+    assert isinstance(doubled(EYE), AbstractLinear)
+    assert digest(network(doubled(EYE))) != digest(network(Dense(EYE)))

@@ -277,3 +277,168 @@ def test_domains_are_equal_by_value():
 def test_bad_domains_are_refused(build, error, message):
     with pytest.raises(error, match=message):
         build()
+
+
+# In every precision --------------------------------------------------------------------------------
+
+NARROW = ["float16", "bfloat16", "float32", "float64"]
+AWKWARD = [Box(2, 0.1, 0.3), Box(1, -1e-3, 1e5), Box(2, -3e38, 3e38), Box(1, -0.7, -0.1),
+           Product((Box(1, 0.1, 0.2), Bits(1), Space(1), Points([[0.5], [2.0]])))]  # fmt: skip
+
+
+@pytest.mark.parametrize("domain", **by_name([*DOMAINS, *AWKWARD]))
+@pytest.mark.parametrize("dtype", NARROW)
+def test_probes_and_samples_lie_in_the_domain_exactly(domain, dtype):
+    wide = np.complex128 if domain.is_complex else np.longdouble
+    for draw in (domain.probe, domain.sample):
+        x = np.asarray(draw(jax.random.key(3), (200,), dtype=dtype))
+        assert (x.shape, x.dtype) == ((200, domain.size), np.dtype(dtype))
+        # By their values, and by their own dtype.
+        assert np.all(domain.contains(x.astype(np.float64).astype(wide)))
+        assert np.all(domain.contains(x))
+        assert np.all(domain.contains(jnp.asarray(x)))
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_membership_does_not_round_the_ends_of_a_box(dtype):
+    kind = np.dtype(dtype)
+    for end in (0.1, 1 / 3, 0.7):
+        nearest = np.asarray(end).astype(kind)
+        for x in (nearest, np.nextafter(nearest, kind.type(9)), np.nextafter(nearest, kind.type(-9))):
+            for xp in (np, jnp):
+                assert bool(Box(1, end, 1.0).contains(xp.asarray(x)[None])) == (float(x) >= end)
+                assert bool(Box(1, -1.0, end).contains(xp.asarray(x)[None])) == (float(x) <= end)
+
+
+def test_membership_of_integers_and_complex_numbers():
+    box = Box(1, 0.5, 3)
+    for xp in (np, jnp):
+        assert np.asarray(box.contains(xp.asarray([[0], [1], [3], [4]]))).tolist() == [False, True, True, False]
+        assert np.asarray(box.contains(xp.asarray([[1 + 0j], [1 + 1j], [4 + 0j]]))).tolist() == [True, False, False]
+        assert np.asarray(box.contains(xp.asarray([[True], [False]]))).tolist() == [True, False]
+    assert Box(1, 0.2, 0.8).contains(np.array([[0], [1]])).tolist() == [False, False]
+
+
+def test_room_is_for_faces_of_boxes_in_products_too():
+    domain = Product((Bits(1), Box(1, -1.0, 1.0)))
+    x = np.array([[1.0, 1.0 + 1e-9], [1.0 + 1e-9, 0.5]])
+    assert domain.contains(x).tolist() == [False, False]
+    assert domain.contains(x, room=1e-8).tolist() == [True, False]
+
+
+def test_points_are_compared_as_they_are():
+    tenth = Points([[0.1], [0.5]])
+    assert tenth.contains(np.array([[0.1], [0.5]], np.float32)).tolist() == [False, True]
+    assert tenth.contains([[0.1]]).tolist() == [True]
+    assert not Points([[0.1]]).issubset(Points([[float(np.float32(0.1))]]))
+    with jax.enable_x64(False):
+        assert tenth.enumerate(np.arange(2)).tolist() == [[0.1], [0.5]]
+
+
+@pytest.mark.parametrize(
+    "draw,message",
+    [
+        (lambda key: Points([[0.1], [0.5]]).sample(key, dtype="float32"), r"1 of the points aren't numbers of float32"),
+        (lambda key: Points([[0.1]]).probe(key, dtype="float32"), "none of the points is a vector of float32"),
+        (lambda key: Box(1, 0.1, 0.1).sample(key, dtype="float32"), "there are no numbers of float32 between its ends"),
+        (lambda key: Box(1, 0.1, 0.1).probe(key, dtype="float32"), "there are no numbers of float32 between its ends"),
+        (lambda key: Bits(1).sample(key, dtype="int32"), "must be a real floating type; got int32"),
+        (lambda key: Box(9, 0, 1).grid(50), "a grid of 50 points an axis has .* vectors; at most 2.20 are listed"),
+        (lambda key: Bits(2).grid(1), "points must be at least 2; got 1"),
+        (lambda key: Bits(2).contains(np.zeros(3)), r"expected vectors of 2 numbers; got shape \(3,\)"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw(jax.random.key(0))
+
+
+def test_spaces_have_no_corners():
+    with pytest.raises(TypeError, match="is unbounded: it has no corners and no grid"):
+        Product((Bits(1), Space(1))).corners()
+
+
+def test_probes_meet_what_uniform_samples_miss():
+    x = Box(2, -1.0, 1.0).probe(jax.random.key(0), (600,), dtype="float32")
+    assert {tuple(row) for row in x.tolist()} >= {(a, b) for a in (-1.0, 1.0) for b in (-1.0, 1.0)}
+    beside = np.nextafter(np.float32(1), np.float32(0))
+    for rare in (
+        x == 0,
+        x == 1,
+        x == -1,
+        x == beside,
+        (x != 0) & (np.abs(x) < 1e-38),
+        np.abs(np.abs(x) - 1e-20) < 9e-20,
+    ):
+        assert np.all(np.any(rare, axis=0))
+    assert np.mean((np.abs(x) > 0.01) & (np.abs(x) < 0.99)) > 0.2
+    far = np.abs(Space(2).probe(jax.random.key(0), (600,), dtype="float32"))
+    assert far.max() > 1e8
+    assert np.all(np.isfinite(far))
+
+
+def test_probes_are_those_of_their_key():
+    first, again, other = (Box(2, 0.0, 1.0).probe(jax.random.key(k), (9,)) for k in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert np.array_equal(first, Box(2, 0.0, 1.0).probe(jax.random.PRNGKey(0), (9,)))
+
+
+def test_small_words_are_simple_vectors():
+    domain = Product((Bits(1), Box(2, -1.0, 2.0), Space(1)))
+    x = domain.from_words(np.zeros((1, domain.words), np.uint64))
+    assert x.tolist() == [[0.0, -1.0, -1.0, -1.0]]
+
+
+# Corners, grids, steps -----------------------------------------------------------------------------
+
+
+def test_corners_and_grids():
+    assert Box(2, 0.0, 1.0).corners().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert Box(1, 0.1, 0.4).grid(3)[[0, 2]].tolist() == [[0.1], [0.4]]
+    assert Box(3, 0.5, 0.5).grid(4).tolist() == [[0.5, 0.5, 0.5]]
+    assert np.array_equal(Bits(3).grid(7), np.asarray(Bits(3).enumerate(np.arange(8))))
+    assert Product((Signs(1), Box(1, 0.0, 1.0))).grid(3).tolist() == [
+        [1, 0], [-1, 0], [1, 0.5], [-1, 0.5], [1, 1], [-1, 1]]  # fmt: skip
+    assert Points([[3.0], [4.0]]).corners().tolist() == [[3.0], [4.0]]
+    assert np.all(np.isfinite(Box(1, -1.7e308, 1.7e308).grid(5)))
+
+
+def test_steps_divide_all_vectors():
+    mixed = Product((Bits(1), Points([[0.75, 6.0], [0.0, 10.0]]), Box(1, 0.0, 1.0)))
+    assert mixed.steps().tolist() == [1.0, 0.25, 2.0, 0.0]
+    assert Points([[0.0], [0.0]]).steps().tolist() == [math.inf]
+    assert Points([[5e-324], [1.0]]).steps().tolist() == [5e-324]
+
+
+# Subclasses ----------------------------------------------------------------------------------------
+
+
+class Wider(Box):
+    """Says what a box says, and holds more."""
+
+    def _contains(self, x, room):
+        return np.all(x < 9, axis=-1)
+
+
+class More(Bits):
+    """Holds more than bits."""
+
+
+class Fewer(Space):
+    """Holds less than a space."""
+
+    def _contains(self, x, room):
+        return np.all(x > 0, axis=-1)
+
+
+def test_subclasses_do_not_pass_for_their_class():
+    assert not Wider(2, 0.0, 1.0).issubset(Box(2, 0.0, 1.0))
+    assert not Bits(2).issubset(Fewer(2))
+    assert not Fewer(2).is_space
+    assert Space(2).is_space
+    assert Space(2, "complex").is_space
+    assert not Product((Space(1), Space(1, "complex"))).is_space
+    assert More(2).steps().tolist() == [0.0, 0.0]
+    assert product([More(1), More(1)]) == Product((More(1), More(1)))
+    assert product([More(1), Bits(1)]) != Bits(2)

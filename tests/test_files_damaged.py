@@ -429,7 +429,9 @@ def test_what_constructors_refuse_is_refused(build, cls, field, value, message):
 ])  # fmt: skip
 def test_positions_that_apply_and_entries_read_differently_are_refused(rows, cols, message):
     contents = fuzz_files.members(fuzz_files.saved(sparse()))
-    fields = find(json.loads(contents["tree.json"]), "linear.Sparse")["fields"]
+    found = find(json.loads(contents["tree.json"]), "linear.Sparse")
+    assert found is not None
+    fields = found["fields"]
     for name, values in (("rows", rows), ("cols", cols)):
         contents[fields[name]["static"]] = npy(np.array(values, np.int32))
     with pytest.raises(ValueError, match=message):

@@ -267,7 +267,7 @@ def test_what_vmap_makes_is_a_stack():
     outputs = jax.vmap(lambda n, x: n(x), in_axes=(0, None))(stack, X)
     found = [member(X) for member in dc.unstack(stack)]
     assert np.allclose(outputs, np.stack(found), rtol=0, atol=1e-12)
-    assert stack_size(jax.vmap(dc.stack)([[stack, stack]][0])) == 4
+    assert stack_size(jax.vmap(dc.stack)([stack, stack])) == 4
 
 
 def test_a_stack_of_stacks_is_taken_apart_twice():

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import deepconstruct
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +88,7 @@ assert row["certified"] and row["formula_holds"] and row["theorem_synapses"] == 
 """
 
 
+@pytest.mark.slow
 def test_a_family_of_one_file_and_one_line_is_everywhere(tmp_path):
     package = tmp_path / "deepconstruct"
     shutil.copytree(Path(deepconstruct.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -182,7 +182,7 @@ def test_a_raw_bias_takes_the_dtype_of_the_weights(bias, dtype):
 
 
 def test_a_complex_bias_stays_complex():
-    assert dc.Network((dc.Layer(W1, 1j * B1),)).dtype == "complex128"
+    assert dc.Layer(W1, 1j * B1).bias.dtype == "complex128"  # pyright: ignore
     assert dc.Layer(dc.linear.Identity(2), [1, 2]).bias.dtype == "float64"  # pyright: ignore
 
 
@@ -319,3 +319,10 @@ def test_trees_of_labels_are_called_as_optax_does():
 def test_identity_and_dataclass_replacement_still_build_layers():
     layer = dataclasses.replace(dc.Layer(W1, B1, "relu"), activation="identity")
     assert layer.activation == Identity()
+
+
+@pytest.mark.parametrize("build", [dc.parity, dc.bits_to_signs, dc.signs_to_bits, dc.parity_shallow, dc.bit_product])
+def test_builders_run_inside_jit(build):
+    expected = (build(3).out_size,)
+    assert jax.eval_shape(lambda x: build(3).network(x), np.ones(3)).shape == expected
+    assert jax.eval_shape(jax.vmap(lambda x: build(3).network(x)), np.ones((2, 3))).shape == (2, *expected)

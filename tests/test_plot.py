@@ -192,6 +192,7 @@ def test_what_cannot_be_drawn_is_refused(arguments, message):
         dc.plot.fractal(**arguments)
 
 
+@pytest.mark.slow
 def test_truncations_are_drawn_beside_the_curve():
     distribution = dc.data.FractalDistribution(DUST, 3, [0.5, 0.6, 0.9, 1.0])
     networks = [dc.fractal(DUST, level) for level in (1, 2)]

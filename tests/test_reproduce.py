@@ -110,8 +110,9 @@ def test_every_experiment_reports_what_it_measured(tmp_path, capsys, name):
     json.loads((tmp_path / "data.json").read_text(), parse_constant=pytest.fail)
 
 
-def test_a_truth_value_is_no_text(tmp_path, capsys):
-    assert main(["reproduce", "fft-basin", "--set", "squared=false", "--out", str(tmp_path)]) == 2
+@pytest.mark.parametrize("name", ["fft-basin", "fft_basin"])
+def test_a_truth_value_is_no_text(name, tmp_path, capsys):
+    assert main(["reproduce", name, "--set", "squared=false", "--out", str(tmp_path)]) == 2
     assert "squared must be of type bool; got 'false'" in capsys.readouterr().err
 
 

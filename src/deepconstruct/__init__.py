@@ -1,7 +1,7 @@
 """Constructive neural networks: weights written down, and claims that can be checked."""
 
 import importlib as _importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any as _Any
 
 from . import (
     activations as activations,
@@ -107,17 +107,18 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
-def _load(module: str):
+def _load(module: str) -> _Any:
     return _importlib.import_module(f"{__name__}.{module}")
 
 
 def _listed() -> list[str]:
     """All public names: what is imported above, and what is loaded on first use."""
     own = [name for name, value in globals().items() if getattr(value, "__module__", "").startswith(f"{__name__}.")]
-    return sorted({*own, *_MODULES, *_HOME, *_load("constructions").BUILDERS})
+    names = {*own, *_MODULES, *_HOME, *_load("constructions").BUILDERS}
+    return sorted(name for name in names if not name.startswith("_"))
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> _Any:
     if name in _MODULES:
         return _load(name)
     if name == "__all__":
@@ -127,7 +128,8 @@ def __getattr__(name: str):
     elif not name.startswith("_") and name in _load("constructions").BUILDERS:
         value = _load("constructions").BUILDERS[name]
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_hint(name, _listed())}")
+        near = "" if name.startswith("_") else _hint(name, _listed())
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{near}")
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""Arrays as static fields (read-only, hashable, interned by content), and arrays of either library."""
+"""Arrays as static fields: read-only, hashable, interned; and arrays of either library."""
 
 import hashlib
 import weakref

@@ -318,13 +318,14 @@ def cost_counts_nonzeros(build: Build, dtype: str) -> None:
 
 
 def file_keeps_everything(build: Build, dtype: str) -> None:
-    """A saved and loaded construction has the same claim, structure and weights."""
+    """A saved and loaded construction has the same claim, origin, structure and weights."""
     construction = build(dtype)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "construction.dc"
         save(path, construction)
         loaded = load(path, functions=_functions(construction.claim.target))
     assert loaded.claim == construction.claim
+    assert str(loaded.origin) == str(construction.origin)
     assert jax.tree.structure(loaded.network.layers) == jax.tree.structure(construction.network.layers)
     pairs = zip(jax.tree.leaves(loaded.network), jax.tree.leaves(construction.network), strict=True)
     for new, old in pairs:

@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..network import Network, Repeat
@@ -58,6 +59,14 @@ def check_network(network: Network, stack: tuple[int, ...]) -> None:
         if shape[: len(stack)] != stack:
             raise ValueError(f"every weight of the ensemble must have the leading axes {stack}; got shape {shape}")
     check_modules(jax.tree.map(lambda leaf: _stand_in(leaf, np.shape(leaf)[len(stack) :]), network))
+
+
+def is_finite(network: Network) -> bool:
+    """Whether no weight is NaN or infinite."""
+    floats = [
+        leaf for leaf in jax.tree.leaves(network) if jnp.issubdtype(getattr(leaf, "dtype", np.bool_), jnp.inexact)
+    ]
+    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in floats)
 
 
 def _stand_in(leaf: Any, shape: tuple[int, ...]) -> Any:

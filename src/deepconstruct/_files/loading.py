@@ -7,18 +7,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
-import jax
-import numpy as np
-
 from ..construction import Construction
 from ..network import Network
 from .archive import opened
+from .checking import is_finite
 from .decoding import Decoder, refused
 from .migrations import migrated
 
 
 def load(
-    path: str | os.PathLike | IO[bytes],
+    path: str | bytes | os.PathLike | IO[bytes],
     *,
     functions: Mapping[str, Callable[[Any], Any]] | None = None,
     max_bytes: int = 2**33,
@@ -50,7 +48,7 @@ def load(
             value = Decoder(owner, read, dict(functions or {}), max_bytes).file(migrated(owner, header))
         if not isinstance(value, Network | Construction):
             raise ValueError(f"{owner} holds no network or construction")
-    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(getattr(value, "network", value))):
+    if isinstance(value, Network) and not is_finite(value):
         warnings.warn(f"{owner} holds NaN or infinite weights, as it was saved", RuntimeWarning, stacklevel=2)
     return value
 

@@ -6,21 +6,18 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-import jax
-import numpy as np
-
 from .._io.atomic import write_all, write_atomically
 from ..construction import Construction
 from ..construction.encoding import Encoder, canonical, content_digest
 from ..network import Network
 from ..targets import Target
 from .archive import packed
-from .checking import stack_of
+from .checking import is_finite, stack_of
 from .decoding import Decoder, refused
 from .registry import CLASSES, FORMAT, VERSION
 
 
-def save(path: str | os.PathLike | IO[bytes], value: Network | Construction) -> None:
+def save(path: str | bytes | os.PathLike | IO[bytes], value: Network | Construction) -> None:
     """Write a network or construction to one file, atomically.
 
     Whatever `load` would refuse is refused before the old file is touched. A network, not a
@@ -86,8 +83,7 @@ class _FileEncoder(Encoder):
                 self._numbers[id(part)] = self._number(self.encode(part))
             return header | {"parts": self.parts, "tree": self.encode(value)}
         tree = self.encode(value)
-        finite = all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(value))
-        return header | {"stack": list(stack_of(value)), "finite": finite, "tree": tree}
+        return header | {"stack": list(stack_of(value)), "finite": is_finite(value), "tree": tree}
 
     def encode(self, value):
         if id(value) in self._numbers:

@@ -79,7 +79,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         with _naming(path):
             os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 

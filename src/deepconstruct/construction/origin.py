@@ -19,12 +19,26 @@ from .._static import StaticArray
 from ..activations import AbstractActivation
 from ..domains import AbstractDomain
 from ..systems import IFS
-from .plans import Blocks, Tree
+from .plans import Blocks, Circuit, GatePlan, Sum, Tree
 
 if TYPE_CHECKING:
     from .construction import Construction
 
-__all__ = ["Blocks", "Built", "FanOut", "Origin", "Parallel", "Repeated", "Rewritten", "Series", "Stated", "Tree"]
+__all__ = [
+    "Blocks",
+    "Built",
+    "Circuit",
+    "FanOut",
+    "GatePlan",
+    "Origin",
+    "Parallel",
+    "Repeated",
+    "Rewritten",
+    "Series",
+    "Stated",
+    "Sum",
+    "Tree",
+]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ Like origins they are memories, not proofs: whoever follows one checks it agains
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -46,6 +47,62 @@ class Blocks:
 
     def __post_init__(self):
         _check_counts("Blocks", self.levels, depth=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sum:
+    """A linear combination of the wires below: pairs of wire and coefficient, and a constant."""
+
+    terms: tuple[tuple[int, float], ...]
+    constant: float = 0.0
+
+    def bound(self, bounds: Sequence[float]) -> float:
+        """The largest modulus, for wires of up to `bounds`."""
+        return sum(abs(c) * bounds[wire] for wire, c in self.terms) + abs(self.constant)
+
+
+Operation = tuple[Sum, ...]  # one sum: a copy; two: their product
+
+
+@dataclasses.dataclass(frozen=True)
+class Circuit:
+    """Operations by level, and the sums of the last level's wires that are given out.
+
+    Attributes:
+        inputs: bounds of the inputs.
+        levels: the operations of every level, one a wire: one sum, which is copied, or two, whose
+            product it is.
+        outputs: sums of the wires of the last level.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> plan = dc.product_tree(4).origin.plan
+        >>> [len(level) for level in plan.levels], plan.outputs
+        ([2, 1], (Sum(terms=((0, 1.0),), constant=0.0),))
+    """
+
+    inputs: tuple[float, ...]
+    levels: tuple[tuple[Operation, ...], ...]
+    outputs: tuple[Sum, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class GatePlan:
+    """How one gate is wired: units `f(bias + scale * pattern)`, one a pattern.
+
+    Attributes:
+        n: how many numbers it multiplies.
+        kind: of patterns: `"signs"`, `"fixed"` or `"subsets"`.
+        bias: of all units.
+        scale: of the inputs.
+        mix: the share of a second gate of twice the scale, 0 where there is none.
+    """
+
+    n: int
+    kind: str
+    bias: float
+    scale: float
+    mix: float = 0.0
 
 
 def _check_counts(owner: str, levels: Any, depth: int) -> None:

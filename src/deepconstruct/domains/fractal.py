@@ -125,7 +125,7 @@ class Fractal(AbstractDomain):
         low, high = np.repeat(-cube, count, axis=0), np.repeat(cube, count, axis=0)
         if not np.all(stays):
             for leaves, inner in ((stops == 1, 0.0), (~stays & (stops > 1), self.inner)):
-                boxes = _some_boxes(gap_of(*self._maps, inner, self.outer), np.count_nonzero(leaves), generator)
+                boxes = _some_boxes(gap_of(*self._maps, inner, self.outer), int(np.count_nonzero(leaves)), generator)
                 low[leaves], high[leaves] = boxes[:, 0], boxes[:, 1]
         words = generator.integers(0, 2**63, (count, 1 + self.size), np.uint64)
         w = box_rows(words, low, high, np.dtype(float))

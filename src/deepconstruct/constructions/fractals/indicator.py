@@ -249,8 +249,8 @@ def _entry(
     )  # fmt: skip
 
 
-def _branches(text: str, *shape: int) -> Formula:
-    return formula(f"{text} for level > 1", lambda level: _branch_synapses(*shape, level))
+def _branches(text: str, maps: int, size: int, entries: int) -> Formula:
+    return formula(f"{text} for level > 1", lambda level: _branch_synapses(maps, size, entries, level))
 
 
 _SHALLOW = sizes("level", 1, 2, 3)

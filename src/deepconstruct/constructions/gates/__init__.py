@@ -21,13 +21,11 @@ from .choice import (
     why_none as why_none,
 )
 from .gate import Gate as Gate, GateError as GateError
-from .network import GatePlan as GatePlan
 from .patterns import Patterns as Patterns
 
 __all__ = [
     "Gate",
     "GateError",
-    "GatePlan",
     "Patterns",
     "Richardson",
     "choose",

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...activations import AbstractActivation
+from ...construction.plans import Circuit, Operation, Sum
 from .arguments import degree
 from .choice import choose, typical_share, why_none
 from .gate import Gate
@@ -20,49 +21,20 @@ from .patterns import Patterns
 _SHARE = 1 / 6
 
 
-@dataclasses.dataclass(frozen=True)
-class Sum:
-    """A linear combination of the wires below: pairs of wire and coefficient, and a constant."""
+def sum_error(part: Sum, bounds: Sequence[float], errors: Sequence[float], u: float, least: float) -> float:
+    """What the errors of the wires of a sum and the rounding of its stored coefficients add up to.
 
-    terms: tuple[tuple[int, float], ...]
-    constant: float = 0.0
-
-    def bound(self, bounds: Sequence[float]) -> float:
-        """The largest modulus, for wires of up to `bounds`."""
-        return sum(abs(c) * bounds[wire] for wire, c in self.terms) + abs(self.constant)
-
-    def error(self, bounds: Sequence[float], errors: Sequence[float], u: float, least: float) -> float:
-        """What the errors of the wires and the rounding of the stored coefficients add up to.
-
-        Coefficients below `least` may be flushed to zero.
-        """
-        total = _stored_error(self.constant, u, least)
-        for wire, c in self.terms:
-            total += abs(c) * errors[wire] + _stored_error(c, u, least) * (bounds[wire] + errors[wire])
-        return total
+    Coefficients below `least` may be flushed to zero.
+    """
+    total = _stored_error(part.constant, u, least)
+    for wire, c in part.terms:
+        total += abs(c) * errors[wire] + _stored_error(c, u, least) * (bounds[wire] + errors[wire])
+    return total
 
 
 def _stored_error(coefficient: float, u: float, least: float) -> float:
     """A coefficient is rounded when it is read and when it is scaled."""
     return abs(coefficient) * (2 * u if abs(coefficient) >= least else 1.0)
-
-
-Operation = tuple[Sum, ...]  # one sum: a copy; two: their product
-
-
-@dataclasses.dataclass(frozen=True)
-class Circuit:
-    """Operations by level, and the sums of the last level's wires that are given out.
-
-    Attributes:
-        inputs: bounds of the inputs.
-        levels: the operations of every level, one a wire.
-        outputs: sums of the wires of the last level.
-    """
-
-    inputs: tuple[float, ...]
-    levels: tuple[tuple[Operation, ...], ...]
-    outputs: tuple[Sum, ...]
 
 
 @dataclasses.dataclass(frozen=True)

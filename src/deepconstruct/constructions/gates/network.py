@@ -1,6 +1,5 @@
 """The layers of one gate and the claim about it, and what a softmax makes of claims."""
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from ..._arithmetic.softmax import softmax_error
 from ..._bias import TiledBias
 from ...activations import Identity, Softmax
 from ...construction import Bound, Claim, Robustness
+from ...construction.plans import GatePlan
 from ...domains import Box
 from ...linear import Dense, SignPatterns, SignProduct
 from ...network import Label, Layer, Network
@@ -21,25 +21,6 @@ from .gate import Gate, GateError
 
 # Inputs may be off a box by this share of its half width.
 MARGIN = 1 / 16
-
-
-@dataclasses.dataclass(frozen=True)
-class GatePlan:
-    """How one gate is wired: units `f(bias + scale * pattern)`, one a pattern.
-
-    Attributes:
-        n: how many numbers it multiplies.
-        kind: of patterns: `"signs"`, `"fixed"` or `"subsets"`, as in `Patterns`.
-        bias: of all units.
-        scale: of the inputs.
-        mix: the share of a second gate of twice the scale, 0 where there is none.
-    """
-
-    n: int
-    kind: str
-    bias: float
-    scale: float
-    mix: float = 0.0
 
 
 def gate_plan(gate: Gate, bound: float, mix: float = 0.0) -> GatePlan:

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..._arithmetic.rounding import growth, unit_roundoff
 from ...construction import Robustness
-from .circuit import Circuit, Unit
+from ...construction.plans import Circuit
+from .circuit import Unit, sum_error
 from .network import MARGIN
 
 _UP = 1 + 2.0**-40
@@ -55,7 +56,7 @@ def _propagate(
     for output in circuit.outputs:
         size = output.bound([b + e for b, e in zip(bounds, errors, strict=True)])
         rounding = growth(len(output.terms) + 2, u) * size if len(output.terms) > 1 or output.constant else u * size
-        worst = max(worst, output.error(bounds, errors, u, tiny) + rounding + 2 * len(output.terms) * tiny)
+        worst = max(worst, sum_error(output, bounds, errors, u, tiny) + rounding + 2 * len(output.terms) * tiny)
     return worst * _UP, found
 
 
@@ -65,7 +66,7 @@ def _wire_error(
     """The error of one wire, and by how much its inputs may exceed their bounds."""
     # Weights below the least normal number may be lost, and those are coefficients times scales.
     off = [
-        part.error(bounds, errors, u, tiny * size / unit.gate.scale)
+        sum_error(part, bounds, errors, u, tiny * size / unit.gate.scale)
         for part, size in zip(unit.sums, unit.bounds, strict=True)
     ]
     inflation = max(1 + e / b for e, b in zip(off, unit.bounds, strict=True))

@@ -14,10 +14,11 @@ import numpy as np
 from ..._checks import check_scalar
 from ...activations import AbstractActivation, Identity, Square
 from ...construction import Bound, Built, Claim, Construction
+from ...construction.plans import Circuit, Operation
 from ...linear import AbstractLinear, Composed, Sparse
 from ...network import Label, Layer, Network
 from .arguments import activation_ways, check_tolerance, ways_out
-from .circuit import Circuit, Operation, Unbuildable, Unit, gates_of
+from .circuit import Unbuildable, Unit, gates_of
 from .network import behind_softmax, readout_weight, shared_bias, with_softmax
 from .propagation import circuit_error
 

@@ -46,9 +46,13 @@ class Gate:
         return np.array([scale]), shift
 
     def partial_sums(self) -> tuple[float, float]:
-        """What the positive and what the negative terms of the wire's sum add up to on bits, at most."""
-        sums = np.arange(self.arity + 1.0)
-        units = np.asarray(self.activation(sums[:, None] - self.thresholds), float)
+        """What the positive and what the negative terms of the wire's sum add up to on bits, at most.
+
+        Of gates of ReLU and step units.
+        """
+        z = np.arange(self.arity + 1.0)[:, None] - self.thresholds
+        # In NumPy, so that builders run inside jit and vmap too.
+        units = np.maximum(z, 0) if isinstance(self.activation, ReLU) else (z > 0).astype(float)
         return tuple(float((units @ np.maximum(sign * self.weights, 0)).max()) for sign in (1, -1))  # pyright: ignore[reportReturnType]
 
 

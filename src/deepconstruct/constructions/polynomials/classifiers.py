@@ -9,9 +9,9 @@ import numpy as np
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
 from ...construction import Claim, Construction, Entry, builder, formula, sizes
+from ...construction.plans import Circuit, Sum
 from ...targets import AbstractTarget, GaussianClassifier, HamiltonianClassifier
 from ..gates.arguments import resolve_smooth
-from ..gates.circuit import Circuit, Sum
 from ..gates.network import probabilities
 from ..gates.wiring import construct
 from .polynomial import box

@@ -8,9 +8,9 @@ import numpy as np
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
 from ...construction import Claim, Construction, Entry, builder, sizes
+from ...construction.plans import Circuit, Sum
 from ...domains import Box
 from ..gates.arguments import resolve_smooth
-from ..gates.circuit import Circuit, Sum
 from ..gates.wiring import construct
 from .polynomial import box
 from .terms import as_target, read_array, read_bounds

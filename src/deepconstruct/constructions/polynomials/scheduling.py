@@ -7,7 +7,7 @@ copied. Terms that are complete join the output's running sum, which is copied u
 
 from collections.abc import Mapping, Sequence
 
-from ..gates.circuit import Circuit, Operation, Sum
+from ...construction.plans import Circuit, Operation, Sum
 from .terms import Exponents
 
 

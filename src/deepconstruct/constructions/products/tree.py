@@ -6,10 +6,10 @@ from typing import Any
 from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation
 from ...construction import Claim, Construction, Entry, builder, formula, sizes
+from ...construction.plans import Circuit, Operation, Sum
 from ...domains import Box
 from ...targets import Product
 from ..gates.arguments import resolve_smooth
-from ..gates.circuit import Circuit, Operation, Sum
 from ..gates.network import product_size
 from ..gates.wiring import construct
 
