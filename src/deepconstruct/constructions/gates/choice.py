@@ -176,8 +176,8 @@ def why_none(activation: AbstractActivation, patterns: Patterns, dtype: str) -> 
     series = [expand(activation, center, order=n + 1) for center in tried]
     if not any(one.radius for one in series):
         return (
-            f"its Taylor series about the biases that were tried, such as {tried[0]:.3g}, differ from it: it jumps or has "
-            "kinks, or derivatives that JAX doesn't know"
+            f"its Taylor series about the biases that were tried, such as {tried[0]:.3g}, differ from it: it jumps or "
+            "has kinks, or derivatives that JAX doesn't know"
         )
     if not any(abs(one.coefficients[n]) > one.slack[n] for one in series):
         return f"the derivative of order {n} is 0"

@@ -204,9 +204,7 @@ def _parameters(owner: str, means: Any, covariances: Any) -> tuple[np.ndarray, n
         )
     off = np.abs(spreads - np.swapaxes(spreads, 1, 2)).max() / (np.abs(spreads).max() or 1.0)
     if not off <= 1e-12:
-        raise ValueError(
-            f"{owner}: every covariance must be symmetric; got one that is off by {off:.2g} of its largest"
-        )
+        raise ValueError(f"{owner}: every covariance must be symmetric and positive definite; got one off by {off:.2g}")
     # Both the target and the network are those of the symmetric part.
     spreads = spreads / 2 + np.swapaxes(spreads, 1, 2) / 2
     if np.linalg.eigvalsh(spreads).min() <= 0:
