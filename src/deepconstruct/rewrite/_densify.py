@@ -9,7 +9,7 @@ import numpy as np
 from .._checks import check_dtype
 from .._compose.algebra import with_dense_rounding
 from ..construction import Construction, as_network
-from ..linear import Composed, SignPatterns, SignProduct
+from ..linear import AbstractLinear, Composed, SignPatterns, SignProduct
 from ..network import Network, flat_layers
 
 # Maps whose claims count on the order in which they sum.
@@ -37,12 +37,18 @@ def densify(network: Any) -> Any:
     """
     if isinstance(network, Construction):
         dense = densify(network.network)
-        changed = [isinstance(layer.linear, _ORDERED) for layer in flat_layers(network.network)]
+        changed = [_keeps_an_order(layer.linear) for layer in flat_layers(network.network)]
         claim = with_dense_rounding(network.claim, dense, changed) if any(changed) else network.claim
         return Construction(dense, claim)
     network = as_network("densify", network)
     dtype = network.dtype
     return Network(tuple(part.dense(dtype) for part in network.layers))
+
+
+def _keeps_an_order(linear: AbstractLinear) -> bool:
+    """Whether a map, or one of those that it is joined from, sums in an order of its own."""
+    parts = jax.tree.leaves(linear, is_leaf=lambda part: isinstance(part, _ORDERED))
+    return any(isinstance(part, _ORDERED) for part in parts)
 
 
 def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
