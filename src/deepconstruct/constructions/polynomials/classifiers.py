@@ -155,8 +155,8 @@ def gaussian_classifier(
         lost = max(lost, white.lost(reach + np.abs(shifts), slips) + 2.0**-50 * (1 + abs(math.log(share))))
     if not lost < 0.1:
         raise ValueError(
-            f"{owner}: a covariance is too close to singular for double precision, or the box too wide for it; "
-            f"got {covariances!r} and bound={bound}"
+            f"{owner}: a covariance is too close to singular for double precision; "
+            f"got {covariances!r} in a box of {bound}"
         )
     target = GaussianClassifier(centers, spreads, shares)
     circuit = Circuit(bounds, (tuple(level),), tuple(outputs))
