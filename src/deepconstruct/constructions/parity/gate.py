@@ -47,8 +47,8 @@ class Gate:
 
     def partial_sums(self) -> tuple[float, float]:
         """What the positive and what the negative terms of the wire's sum add up to on bits, at most."""
-        sums = np.arange(self.arity + 1.0)
-        units = np.asarray(self.activation(sums[:, None] - self.thresholds), float)
+        sums = np.arange(self.arity + 1.0)[:, None] - self.thresholds
+        units = np.maximum(sums, 0.0) if isinstance(self.activation, ReLU) else (sums > 0).astype(float)
         return tuple(float((units @ np.maximum(sign * self.weights, 0)).max()) for sign in (1, -1))  # pyright: ignore[reportReturnType]
 
 
