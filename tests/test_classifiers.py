@@ -393,7 +393,7 @@ def test_nearly_singular_covariances_are_within_their_claims(least, slant):
     spread = np.array([[1, c], [c * (1 + slant), 1]])
     bound = 3 * math.sqrt(least)
     built = dc.gaussian_classifier([[0, 0], [bound / 2, 0]], [spread, np.eye(2)], bound=bound, dtype="float64")
-    mean = built.claim.target.covariances.array[0]
+    mean = built.claim.target.covariances.array[0]  # pyright: ignore[reportAttributeAccessIssue]
     assert np.array_equal(mean, mean.T)
     points = np.random.default_rng(0).uniform(-bound, bound, (20, 2))
     got = np.asarray(built(points))

@@ -17,10 +17,15 @@ def plan_of(construction):
     return construction.origin.plan
 
 
+def bias_and_scale(hidden):
+    return float(hidden.bias.values[0]), float(hidden.linear.scales[0])
+
+
 def test_one_gate_remembers_patterns_bias_and_scale():
     gate = dc.multiplication_gate(bound=2.0, dtype="float64")
     plan, hidden = plan_of(gate), gate.network.layers[0]
-    assert plan == GatePlan(2, "signs", float(hidden.bias.values[0]), float(hidden.linear.scales[0]))
+    assert isinstance(hidden, dc.Layer)
+    assert plan == GatePlan(2, "signs", *bias_and_scale(hidden))
     assert plan_of(dc.flat_product(3, activation="power")).kind == "fixed"
     assert plan_of(dc.flat_product(2, output_bias=True)).kind == "subsets"
     assert plan_of(dc.multiplication_gate(richardson=True)).mix != 0
