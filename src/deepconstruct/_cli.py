@@ -3,6 +3,7 @@
 import argparse
 import ast
 import contextlib
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_certify)
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
-    again.add_argument("name", choices=sorted(EXPERIMENTS), help="which: %(choices)s", metavar="NAME")
+    again.add_argument("name", type=_experiment, help=f"which: {', '.join(sorted(EXPERIMENTS))}", metavar="NAME")
     again.add_argument("--full", action="store_true", help="the source's own sizes, for accelerators")
     again.add_argument("--out", type=Path, help="folder for figure, data and report (default: ./NAME)")
     again.add_argument(
@@ -61,6 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     again.set_defaults(run=_reproduce)
     return parser
+
+
+def _experiment(text: str) -> str:
+    """The name of an experiment, also with underscores, as its function has them."""
+    name = text.replace("_", "-")
+    if name not in EXPERIMENTS:
+        near = difflib.get_close_matches(name, EXPERIMENTS, n=1)
+        known = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(EXPERIMENTS))}"
+        raise argparse.ArgumentTypeError(f"unknown experiment {text!r}; {known}")
+    return name
 
 
 def _tour(options: argparse.Namespace) -> int:

@@ -11,18 +11,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import catalog
+from . import catalog, plot
 from ._analysis.cost import cost
 from ._certify import certify
 from .construction import Construction
 from .constructions import fft, parity
 from .experiments import Basin, parity_basin
 from .experiments.parity_basin import KINDS
-
-try:
-    from . import plot
-except ImportError:
-    plot = None
+from .plot._matplotlib import is_installed
 
 # The file check cuts a file into rows of so many bits, and runs so many rows at once.
 _ROW, _ROWS = 2**10, 2**12
@@ -192,7 +188,7 @@ def _write(
     for name, content in tables.items():
         (out / f"{name}.json").write_text(json.dumps(content, indent=1, default=_plain) + "\n")
     written = [f"{name}.json" for name in tables]
-    if plot is None:
+    if not is_installed():
         say("\nNo figures: they need matplotlib (pip install 'deepconstruct[plot]')")
     else:
         figures = {

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .. import plot
 from ..experiments.parity_basin import SUCCESS, TEST_INPUTS, Basin, parity_basin
 from .report import Experiment, Outcome, table
 
@@ -27,8 +28,6 @@ the runs come home, by a logistic fit with a bootstrap over seeds, or by the jum
 
 def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
     """All sizes, kinds and fans."""
-    from .. import plot  # needs the extra
-
     options = {name: settings[name] for name in ("scales", "seeds", "steps", "batch_size", "learning_rate")}
     key = jax.random.key(settings["seed"])
     first = settings["fans"][0]

@@ -58,7 +58,7 @@ class SignPatterns(AbstractLinear):
     def entries(self):
         signs = sign_table(self.n, fixed=self.fixed)
         rows, cols = np.indices(signs.shape)
-        values = jnp.asarray(signs, self.scales.dtype) * self.scales
+        values = jnp.asarray(signs, self.scales.dtype) * self.scales[None, :]
         return rows.ravel(), cols.ravel(), values.reshape(signs.size)
 
 

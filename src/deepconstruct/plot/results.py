@@ -1,15 +1,19 @@
 """Results of experiments: basins of attraction, spectra."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..experiments.parity_basin import SUCCESS, Basin
-from ._matplotlib import NEGATIVE, POSITIVE, Figure, colors
+from . import _matplotlib as mpl
+from ._matplotlib import NEGATIVE, POSITIVE, colors
+
+if TYPE_CHECKING:
+    from ._matplotlib import Figure
 
 
-def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figure:
+def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> "Figure":
     """Plot test error and success against the noise scale, one color a kind of network and size.
 
     Shares of runs have their 95 % intervals (Wilson) around them.
@@ -22,7 +26,7 @@ def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figur
         The figure.
     """
     basins = [basins] if isinstance(basins, Basin) else basins
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    figure = mpl.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     sizes = sorted({result.n for result in basins})
     for result, color in zip(basins, colors(len(basins)), strict=True):
@@ -55,7 +59,7 @@ def _name(basin: Basin, basins: Sequence[Basin]) -> str:
     return basin.kind + fans + (f", n = {basin.n}" if len({other.n for other in alike}) > 1 else "")
 
 
-def spectrum(years: Any, values: Any, power: Any, *, peak: float) -> Figure:
+def spectrum(years: Any, values: Any, power: Any, *, peak: float) -> "Figure":
     """Plot a yearly record beside its power spectrum, with the period of the peak marked.
 
     Args:
@@ -67,7 +71,7 @@ def spectrum(years: Any, values: Any, power: Any, *, peak: float) -> Figure:
     Returns:
         The figure.
     """
-    figure = Figure(figsize=(10, 3.5), layout="constrained")
+    figure = mpl.Figure(figsize=(10, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(years, values, color=POSITIVE, linewidth=1)
     left.set(xlabel="year", ylabel="sunspot number", title="Annual mean sunspot numbers")
