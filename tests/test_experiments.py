@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import deepconstruct as dc
-from deepconstruct.experiments import Basin, fft_basin, parity_basin
+from deepconstruct.experiments import ParityBasin, fft_basin, parity_basin
 
 SETTING = {"n": 4, "scales": (0.0, 0.1, 1.0), "seeds": 2, "batch_size": 50, "progress": False}
 
@@ -52,13 +52,13 @@ def test_kinds_differ_in_what_is_perturbed():
 def test_success_needs_low_error_and_right_roundings():
     error = np.array([[0.001, 0.001], [0.02, 0.001]])
     accuracy = np.array([[1.0, 0.99], [1.0, 1.0]])
-    basin = Basin(2, (0.1, 0.2), "dense", error, error, accuracy, accuracy)
+    basin = ParityBasin(2, (0.1, 0.2), "dense", error, error, accuracy, accuracy)
     assert basin.success().tolist() == [0.5, 0.5]
 
 
 def test_a_diverged_run_counts_as_lost():
     error = np.array([[np.nan]])
-    assert Basin(2, (0.1,), "dense", error, error, np.zeros((1, 1)), np.zeros((1, 1))).success().tolist() == [0.0]
+    assert ParityBasin(2, (0.1,), "dense", error, error, np.zeros((1, 1)), np.zeros((1, 1))).success().tolist() == [0.0]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ._analysis.cost import cost
 from ._certify import certify
 from .construction import Construction
 from .constructions import fft, parity
-from .experiments import Basin, parity_basin
+from .experiments import ParityBasin, parity_basin
 from .experiments.parity_basin import KINDS
 from .plot._matplotlib import is_installed
 
@@ -154,7 +154,7 @@ def check_sunspots(say: Callable[[str], Any]) -> dict[str, Any]:
     }
 
 
-def small_basin(say: Callable[[str], Any]) -> list[Basin]:
+def small_basin(say: Callable[[str], Any]) -> list[ParityBasin]:
     """Perturb and retrain the parity tree of 16 bits, dense and structured."""
     say("\n4. Parity of 16 bits, three-neuron sigmoid XORs, perturbed and retrained (2,000 steps of Adam)\n")
     basins = [parity_basin(kind=kind, key=jax.random.key(0)) for kind in KINDS]
@@ -177,7 +177,7 @@ def _record(name: str) -> str:
 
 
 def _write(
-    out: Path, table: list, file_parity: dict, sunspots: dict, basins: list[Basin], say: Callable[[str], Any]
+    out: Path, table: list, file_parity: dict, sunspots: dict, basins: list[ParityBasin], say: Callable[[str], Any]
 ) -> None:
     tables = {
         "catalog": table,

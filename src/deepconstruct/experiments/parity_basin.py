@@ -28,7 +28,7 @@ TEST_INPUTS = 4000
 
 
 @dataclasses.dataclass(frozen=True)
-class Basin:
+class ParityBasin:
     """What became of every run.
 
     Attributes:
@@ -79,7 +79,7 @@ def parity_basin(
     store: str | os.PathLike | None = None,
     progress: bool = True,
     key: PRNGKeyArray,
-) -> Basin:
+) -> ParityBasin:
     """Perturb the unfused sigmoid tree by Glorot noise of several scales and train it with Adam.
 
     One `dc.sweep` over scales and seeds, on all devices; at every step all runs share one minibatch.
@@ -98,7 +98,7 @@ def parity_basin(
         key: a PRNG key.
 
     Returns:
-        A `Basin`.
+        A `ParityBasin`.
 
     Raises:
         ValueError: an unknown kind, no scale, a negative one, or a negative rate.
@@ -140,4 +140,4 @@ def parity_basin(
     name = f"parity-{settings}" if store is not None else f"{kind:10}"
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=noise_key)
     columns = (found[f"{when}.{what}"] for what in (0, 1) for when in ("before", "after"))
-    return Basin(n, scales, kind, *columns, fans=fans)
+    return ParityBasin(n, scales, kind, *columns, fans=fans)
