@@ -80,3 +80,19 @@ def test_meaningless_settings_are_refused(experiment, options, message):
 def test_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="kind must be one of 'dense', 'structured'; got 'sparse'"):
         parity_basin(4, kind="sparse", key=jax.random.key(0))
+
+
+def test_experiments_take_other_optimizers_and_activations():
+    options = {"scales": [0.3], "seeds": 1, "steps": 2, "progress": False, "key": jax.random.key(0)}
+    still = parity_basin(4, optimizer=optax.set_to_zero(), activation="relu", **options)
+    assert np.array_equal(still.trained, still.untrained)
+    assert not np.array_equal(still.untrained, parity_basin(4, optimizer=optax.set_to_zero(), **options).untrained)
+    found = fft_basin(4, optimizer=optax.set_to_zero(), **options)
+    assert np.array_equal(found.trained.errors, found.untrained.errors)
+
+
+def test_a_store_cannot_tell_optimizers_apart(tmp_path):
+    options = {"optimizer": optax.sgd(0.1), "store": tmp_path, "key": jax.random.key(0)}
+    for experiment, name in ((parity_basin, "parity_basin"), (fft_basin, "fft_basin")):
+        with pytest.raises(ValueError, match=f"{name}: a store can't tell optimizers apart; pass learning_rate"):
+            experiment(4, **options)

@@ -45,7 +45,7 @@ def series(*parts: Part, merge: bool = True) -> Part:
         (4, 30, 'proved')
     """
     _check_parts("series", parts)
-    result = parts[0]
+    result: Any = parts[0]
     for part in parts[1:]:
         result = _series_pair(result, part, merge)
     return _owned(result)
