@@ -354,3 +354,11 @@ def test_sampling_of_a_wide_network_runs_in_blocks():
     certificate = dc.certify(dc.parity(2**17, tied=True, dtype="float32"), method="sampling", samples=200)
     assert certificate.verdict == "tested"
     assert certificate.inputs >= 200
+
+
+def test_notebooks_show_a_certificate_as_a_table():
+    refuted = dc.certify(with_target(dc.parity(2), lambda x: 1 + 0 * x[..., :1]))
+    shown = refuted._repr_html_()
+    for part in ("refuted (exhaustive, 4 inputs)", "Bits(n=2)", "<td>counterexample</td>", "extended precision"):
+        assert part in shown
+    assert "<td>counterexample</td>" not in dc.certify(dc.parity(2))._repr_html_()

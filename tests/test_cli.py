@@ -33,8 +33,9 @@ def test_tour_writes_tables_and_figures_and_succeeds(tmp_path, capsys):
     assert all(row["certified"] and row["formula_holds"] for row in catalog)
     # What has no proof on its domain is at least tested.
     proved = {row["name"] for row in catalog if row["verdict"] == "proved"}
-    assert {"parity", "fft", "fft_real", "bit_product", "boolean_function"} <= proved
-    assert {row["verdict"] for row in catalog} == {"proved", "tested"}
+    assert {"parity", "fft", "fft_real", "parity_dnf", "boolean_function"} <= proved
+    assert {row["name"] for row in catalog if row["verdict"] == "enumerated"} >= {"parity_sigmoid", "bit_product"}
+    assert {row["verdict"] for row in catalog} == {"proved", "enumerated", "tested"}
     basin = json.loads((tmp_path / "out" / "basin.json").read_text())
     assert [np.shape(result["trained"]) for result in basin] == [(8, 2), (8, 2)]
     for figure in ("parity", "sunspots", "basin"):

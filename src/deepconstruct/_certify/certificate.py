@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from .._io.html import html_table
 from ..construction import Bound, Construction
 from ..construction.encoding import digest
 
@@ -110,6 +111,13 @@ class Certificate:
     def holds(self) -> bool:
         """Whether the claim was proved, or held at all inputs that were run."""
         return self.verdict in ("proved", "enumerated", "tested")
+
+    def _repr_html_(self) -> str:
+        names = ("verdict", "method", "name", "domain", "found", "claimed", "inputs", "dtype", "backend", "digest")
+        rows = [(name, str(getattr(self, name))) for name in names]
+        rows += [("covers", ", ".join(self.covers)), ("trusts", "; ".join(self.trusts))]
+        rows += [("counterexample", str(self.counterexample))] * (self.counterexample is not None)
+        return html_table(("certificate", str(self)), rows)
 
     def __str__(self) -> str:
         if isinstance(self.evidence, Attempts):
