@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 import scipy.special
@@ -324,7 +325,8 @@ REFUSED = [
     (ValueError, "activation must be one of .*elementwise JAX function; got 'cosine'", poly(ONE, activation="cosine")),
     (ValueError, "relu can't multiply: a smooth activation", poly(ONE, activation="relu")),
     (ValueError, "relu can't multiply: a smooth activation", poly(ONE, activation=ReLU())),
-    (ValueError, "line has no gate for 2 numbers in float64", poly({2: 1.0}, activation=line, dtype="float64")),
+    (ValueError, "polynomial: no error bound holds for line in float64: the derivative of order 2 is 0; use",
+     poly({2: 1.0}, activation=line, dtype="float64")),
     (ValueError, "tolerance must be finite and above 0; got 0", poly(ONE, tolerance=0)),
     (ValueError, "Polynomial: expected 2 exponents a term; got ", lambda: dc.targets.Polynomial(2, ((((1,), 1.0),),))),
     *((ValueError, BAD_MATRIX, lambda m=m: dc.quadratic_form(m))
@@ -359,6 +361,10 @@ REFUSED = [
     (ValueError, FEW + "0 in", lambda: dc.hamiltonian_classifier([])),
     (ValueError, FEW + "2 in 1, 2 variables", lambda: dc.hamiltonian_classifier([ONE, {(1, 1): 1.0}])),
     (ValueError, BAD_PRIOR, lambda: dc.hamiltonian_classifier([ONE, ONE], [-1, 2])),
+    (ValueError, "hamiltonian_classifier: prior must be 2 numbers whose ratios double precision holds; got ",
+     lambda: dc.hamiltonian_classifier([ONE, ONE], [5e-324, 1e300])),
+    (ValueError, "gaussian_classifier: tolerance must be finite and above 0; got 0",
+     lambda: dc.gaussian_classifier(PLANE, np.eye(2), tolerance=0)),
 ]  # fmt: skip
 
 
@@ -375,3 +381,39 @@ def test_one_symbol_of_sympy_will_do():
 
 def test_exponents_may_be_integers_of_numpy():
     assert dc.polynomial({(np.int64(2), np.int32(1)): 1.0}).claim == dc.polynomial({(2, 1): 1.0}).claim
+
+
+# Nearly singular covariances ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slant", [0.0, 9e-13])
+@pytest.mark.parametrize("least", [1e-3, 1e-6, 1e-9])
+def test_nearly_singular_covariances_are_within_their_claims(least, slant):
+    c = 1 - least
+    spread = np.array([[1, c], [c * (1 + slant), 1]])
+    bound = 3 * math.sqrt(least)
+    built = dc.gaussian_classifier([[0, 0], [bound / 2, 0]], [spread, np.eye(2)], bound=bound, dtype="float64")
+    mean = built.claim.target.covariances.array[0]  # pyright: ignore[reportAttributeAccessIssue]
+    assert np.array_equal(mean, mean.T)
+    points = np.random.default_rng(0).uniform(-bound, bound, (20, 2))
+    got = np.asarray(built(points))
+    with mpmath.workdps(60):
+        for x, probabilities in zip(points, got, strict=True):
+            logs = []
+            for center, own in (([0, 0], mean), ([bound / 2, 0], np.eye(2))):
+                matrix = mpmath.matrix(own.tolist())
+                off = mpmath.matrix(x.tolist()) - mpmath.matrix([float(v) for v in center])
+                logs.append(-(off.T * matrix**-1 * off)[0] / 2 - mpmath.log(mpmath.det(matrix)) / 2)
+            first = 1 / (1 + mpmath.exp(logs[1] - logs[0]))
+            assert abs(float(first - mpmath.mpf(float(probabilities[0])))) <= built.claim.error.largest < 1e-6
+
+
+def test_classifiers_take_a_tolerance_and_name_ways_that_reach_it():
+    two = functools.partial(dc.gaussian_classifier, [[-1.0], [1.0]], [[1.0]])
+    floor = two(dtype="float32").claim.error.largest
+    assert two(tolerance=floor, dtype="float32").claim.error.largest <= floor
+    with pytest.raises(
+        ValueError, match=r"gaussian_classifier: tolerance .* is below the floor of .*dtype='float64' \("
+    ):
+        two(tolerance=floor / 100, dtype="float32")
+    assert two(tolerance=floor / 100, dtype="float64").claim.error.largest <= floor / 100

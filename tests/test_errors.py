@@ -363,10 +363,12 @@ def test_an_unknown_name_of_the_package_is_refused():
         dc.partiy  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.parametrize("name,extra", [("testing", "hypothesis"), ("plot", "matplotlib")])
-def test_a_missing_extra_is_named(name, extra):
+@pytest.mark.parametrize(
+    "name,extra,use", [("testing", "hypothesis", "testing"), ("plot", "matplotlib", "plot.network(dc.parity(2))")]
+)
+def test_a_missing_extra_is_named(name, extra, use):
     expected = f"deepconstruct.{name} needs {extra}: pip install 'deepconstruct["
-    code = f"import sys; sys.modules[{extra!r}] = None\nimport deepconstruct as dc\ndc.{name}"
+    code = f"import sys; sys.modules[{extra!r}] = None\nimport deepconstruct as dc\ndc.{use}"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode != 0
     assert f"ImportError: {expected}" in result.stderr

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import deepconstruct as dc
-from deepconstruct.experiments import Basin, fft_basin, parity_basin
+from deepconstruct.experiments import ParityBasin, fft_basin, parity_basin
 
 SETTING = {"n": 4, "scales": (0.0, 0.1, 1.0), "seeds": 2, "batch_size": 50, "progress": False}
 
@@ -56,13 +56,13 @@ def test_kinds_differ_in_what_is_perturbed():
 def test_success_needs_low_error_and_right_roundings():
     error = np.array([[0.001, 0.001], [0.02, 0.001]])
     accuracy = np.array([[1.0, 0.99], [1.0, 1.0]])
-    basin = Basin(2, (0.1, 0.2), "dense", error, error, accuracy, accuracy)
+    basin = ParityBasin(2, (0.1, 0.2), "dense", error, error, accuracy, accuracy)
     assert basin.success().tolist() == [0.5, 0.5]
 
 
 def test_a_diverged_run_counts_as_lost():
     error = np.array([[np.nan]])
-    assert Basin(2, (0.1,), "dense", error, error, np.zeros((1, 1)), np.zeros((1, 1))).success().tolist() == [0.0]
+    assert ParityBasin(2, (0.1,), "dense", error, error, np.zeros((1, 1)), np.zeros((1, 1))).success().tolist() == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,19 @@ def test_meaningless_settings_are_refused(experiment, options, message):
 def test_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="kind must be one of 'dense', 'structured'; got 'sparse'"):
         parity_basin(4, kind="sparse", key=jax.random.key(0))
+
+
+def test_experiments_take_other_optimizers_and_activations():
+    options = {"scales": [0.3], "seeds": 1, "steps": 2, "progress": False, "key": jax.random.key(0)}
+    still = parity_basin(4, optimizer=optax.set_to_zero(), activation="relu", **options)
+    assert np.array_equal(still.trained, still.untrained)
+    assert not np.array_equal(still.untrained, parity_basin(4, optimizer=optax.set_to_zero(), **options).untrained)
+    found = fft_basin(4, optimizer=optax.set_to_zero(), **options)
+    assert np.array_equal(found.trained.errors, found.untrained.errors)
+
+
+def test_a_store_cannot_tell_optimizers_apart(tmp_path):
+    options = {"optimizer": optax.sgd(0.1), "store": tmp_path, "key": jax.random.key(0)}
+    for experiment, name in ((parity_basin, "parity_basin"), (fft_basin, "fft_basin")):
+        with pytest.raises(ValueError, match=f"{name}: a store can't tell optimizers apart; pass learning_rate"):
+            experiment(4, **options)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct.experiments import Basin
+from deepconstruct.experiments import ParityBasin
 from deepconstruct.plot.networks import _places
 
 
@@ -50,7 +50,7 @@ def test_too_many_synapses_are_refused():
 
 def test_basin_draws_every_kind_and_survives_lost_runs():
     error = np.array([[1e-3, np.nan], [0.2, 0.3]])
-    basin = Basin(4, (0.1, 1.0), "dense", error, error, np.ones((2, 2)), np.ones((2, 2)))
+    basin = ParityBasin(4, (0.1, 1.0), "dense", error, error, np.ones((2, 2)), np.ones((2, 2)))
     figure = dc.plot.basin([basin])
     assert len(figure.axes) == 2
     assert "n = 4" in figure.get_suptitle()
@@ -266,3 +266,16 @@ def test_curves_without_labels_of_their_own_are_refused():
     for curves in ([one, one], []):
         with pytest.raises(ValueError, match=r"plot.sparsification: expected curves and a label for each; got \d and"):
             dc.plot.sparsification(curves, labels=["one"] * bool(curves))
+
+
+@pytest.mark.parametrize(
+    "counts, shown",
+    [([8, 6, 2, 0], "critical noise 2.5"), ([8, 8, 0, 0], "jump, between 2 and 3"), ([8, 8, 8, 8], None)],
+)
+def test_an_estimate_shows_what_it_says_of_the_critical_noise(counts, shown):
+    found = dc.basin(np.arange(1.0, 5.0), np.arange(8) < np.array(counts)[:, None])
+    axes = dc.plot.basin(found, title="mine").axes[0]
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert axes.get_title() == "mine"
+    assert [text for text in texts if "critical" in text or "jump" in text] == ([shown] if shown else [])
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), np.array(counts) / 8)

@@ -141,10 +141,36 @@ def test_all_figures_of_the_design_are_there():
     assert list(EXPERIMENTS) == ["parity-basin", "fft-basin", "fft-scaling", "fractal-depth", "fractal-curves"]
 
 
-def test_unknown_experiments_are_refused_with_the_known_ones(capsys):
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("parity", "unknown experiment 'parity'; did you mean 'parity-basin'?"),
+        ("fft_scalign", "unknown experiment 'fft_scalign'; did you mean 'fft-scaling'?"),
+        ("nothing", "unknown experiment 'nothing'; there are fft-basin, fft-scaling, fractal-curves,"),
+    ],
+)
+def test_unknown_experiments_are_refused_with_the_nearest(capsys, name, message):
     with pytest.raises(SystemExit):
-        main(["reproduce", "parity"])
-    assert "'parity-basin'" in capsys.readouterr().err
+        main(["reproduce", name])
+    assert message in capsys.readouterr().err
+
+
+def test_experiments_are_found_with_underscores(tmp_path, capsys):
+    assert main(["reproduce", "parity_basin", "--set", "sead=1", "--out", str(tmp_path)]) == 2
+    assert "parity-basin has no setting 'sead'" in capsys.readouterr().err
+
+
+def test_without_matplotlib_nothing_is_computed(tmp_path):
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from deepconstruct import _cli\n"
+        "assert _cli.main(['list']) == 0\n"
+        f"_cli.main(['reproduce', 'fft-basin', '--out', {str(tmp_path)!r}])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "parity" in result.stdout
+    assert "deepconstruct.plot needs matplotlib: pip install 'deepconstruct[plot]'" in result.stderr
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -11,18 +11,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import catalog
+from . import catalog, plot
 from ._analysis.cost import cost
 from ._certify import METHODS, Certificate, certify
 from .construction import Construction
 from .constructions import fft, parity
-from .experiments import Basin, parity_basin
+from .experiments import ParityBasin, parity_basin
 from .experiments.parity_basin import KINDS
-
-try:
-    from . import plot
-except ImportError:
-    plot = None
+from .plot._matplotlib import is_installed
 
 # The file check cuts a file into rows of so many bits, and runs so many rows at once.
 _ROW, _ROWS = 2**10, 2**12
@@ -158,7 +154,7 @@ def check_sunspots(say: Callable[[str], Any]) -> dict[str, Any]:
     }
 
 
-def small_basin(say: Callable[[str], Any]) -> list[Basin]:
+def small_basin(say: Callable[[str], Any]) -> list[ParityBasin]:
     """Perturb and retrain the parity tree of 16 bits, dense and structured."""
     say("\n4. Parity of 16 bits, three-neuron sigmoid XORs, perturbed and retrained (2,000 steps of Adam)\n")
     basins = [parity_basin(kind=kind, key=jax.random.key(0)) for kind in KINDS]
@@ -181,7 +177,7 @@ def _record(name: str) -> str:
 
 
 def _write(
-    out: Path, table: list, file_parity: dict, sunspots: dict, basins: list[Basin], say: Callable[[str], Any]
+    out: Path, table: list, file_parity: dict, sunspots: dict, basins: list[ParityBasin], say: Callable[[str], Any]
 ) -> None:
     tables = {
         "catalog": table,
@@ -192,7 +188,7 @@ def _write(
     for name, content in tables.items():
         (out / f"{name}.json").write_text(json.dumps(content, indent=1, default=_plain) + "\n")
     written = [f"{name}.json" for name in tables]
-    if plot is None:
+    if not is_installed():
         say("\nNo figures: they need matplotlib (pip install 'deepconstruct[plot]')")
     else:
         figures = {

@@ -22,7 +22,8 @@ class BasinEstimate:
         runs: runs a scale.
         rate: `successes / runs`.
         rate_interval: Wilson's interval of every rate, shape `(k, 2)`.
-        critical: the noise at which half the runs succeed; NaN where the runs don't say.
+        critical: the noise at which half the runs succeed; NaN where the runs don't say, or say no more than
+            the `bracket` in which they jump.
         interval: of the critical noise; 0 and infinity where an end isn't known.
         bracket: the last scale up to which all runs succeeded, and the first from which on none did
             (0 and infinity without one).
@@ -49,6 +50,8 @@ class BasinEstimate:
         for noise, count, (low, high) in zip(self.noise, self.successes, self.rate_interval, strict=True):
             lines.append(f"{noise:<9.4g} {f'{count}/{self.runs}':<9} {low:.3f} to {high:.3f}")
         critical = "unknown" if math.isnan(self.critical) else f"{self.critical:.4g}"
+        if self.method == "separated":
+            critical = "in a jump from {:.4g} to {:.4g}".format(*self.bracket)
         low, high = self.interval
         return "\n".join([*lines, f"critical noise {critical} ({self.method}), between {low:.4g} and {high:.4g}"])
 
@@ -67,8 +70,8 @@ def basin(
     half. Its interval comes from a bootstrap over seeds: column `j` of `success` is drawn as a whole,
     since runs of one seed at several scales start alike (where they don't, this is right as well).
 
-    Where the runs show a jump, no slope fits best and resampling says nothing: the critical noise is
-    then the middle of the jump (the scale at which some runs succeed, if there is one). There, and
+    Where the runs show a jump, no slope fits best and resampling says nothing: nothing is known then but
+    the scales around the jump, so that there is a `bracket` and no critical noise. There, and
     where success doesn't fall through one half within the scales, the interval reaches from the last
     scale at which the rate is above one half by its Wilson interval to the first at which it is
     below, which supposes only that success falls with noise. With 95 %, three runs a scale can't show
@@ -117,6 +120,7 @@ def basin(
     point = crossings(scales, counts[None], runs)
     rates = wilson_intervals(counts, runs, confidence)
     fitted, critical = bool(point.fitted[0]), float(point.critical[0])
+    method = "logistic" if fitted else "unknown" if math.isnan(critical) else "separated"
     interval = _bootstrap(scales, table, confidence, resamples, seed) if fitted else half_between(scales, rates)
     low, high = observed_bracket(scales, counts[None], runs)
     return BasinEstimate(
@@ -125,11 +129,11 @@ def basin(
         runs=runs,
         rate=counts / runs,
         rate_interval=rates,
-        critical=critical,
+        critical=critical if fitted else math.nan,
         interval=interval,
         bracket=(float(low[0]), float(high[0])),
         width=float(point.width[0]),
-        method="logistic" if fitted else "unknown" if math.isnan(critical) else "separated",
+        method=method,
         confidence=confidence,
     )
 

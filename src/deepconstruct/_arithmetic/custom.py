@@ -67,9 +67,7 @@ def check_function(owner: str, activation: Custom) -> None:
         coefficients = custom_coefficients(activation, np.linspace(-6, 6, 25))
     except Exception as error:  # a user's function may raise anything
         reason = str(error).split("\n")[0][:160]
-        raise TypeError(
-            f"{owner}: {name} must be an elementwise function written in JAX; it raised: {reason}"
-        ) from None
+        raise TypeError(f"{owner}: {name} must be written in JAX, elementwise; it raised: {reason}") from None
     if whole.shape != points.shape or part.shape != (2, 3):
         raise ValueError(
             f"{owner}: {name} must be elementwise; it maps shapes {points.shape} and (2, 3) to {whole.shape} and "

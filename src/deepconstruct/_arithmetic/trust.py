@@ -1,4 +1,4 @@
-"""Which classes proofs know: a subclass may compute something else, so that only exact types count."""
+"""Which classes proofs know: only exact types, as a subclass may compute something else."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,5 +1,6 @@
 """Changes that lose the claim: noise around the weights, and weights drawn anew."""
 
+import math
 from typing import Any
 
 import jax
@@ -57,11 +58,12 @@ def perturb(
     check_choice("perturb", "scheme", scheme, ("glorot", "absolute", "relative"))
     check_choice("perturb", "fans", fans, ("layer", "pattern"))
     if is_concrete(scale):
-        check_scalar("perturb", "scale", scale)
+        scale = check_scalar("perturb", "scale", scale)
 
     def shift(leaf: Array, fan_std: Any, leaf_key: PRNGKeyArray) -> Array:
         std = {"glorot": fan_std, "absolute": 1.0, "relative": jnp.abs(leaf)}[scheme]
-        return leaf + (scale * std * _normal(leaf_key, leaf)).astype(leaf.dtype)
+        total = scale * std if isinstance(scale, float) else _factor(scale, leaf) * _factor(std, leaf)
+        return leaf + _factor(total, leaf) * _normal(leaf_key, leaf)
 
     return _change(as_network("perturb", network), fans, None, shift, shift if biases else None, key)
 
@@ -101,7 +103,7 @@ def reinitialize(
     check_choice("reinitialize", "fans", fans, ("layer", "pattern"))
 
     def draw(leaf: Array, fan_std: Any, leaf_key: PRNGKeyArray) -> Array:
-        return (fan_std * _normal(leaf_key, leaf)).astype(leaf.dtype)
+        return _factor(fan_std, leaf) * _normal(leaf_key, leaf)
 
     def clear(leaf: Array, fan_std: Any, leaf_key: PRNGKeyArray) -> Array:
         return jnp.zeros_like(leaf)
@@ -157,7 +159,12 @@ def _normal(key: PRNGKeyArray, leaf: Array) -> Array:
     if not jnp.iscomplexobj(leaf):
         return jax.random.normal(key, leaf.shape, leaf.dtype)
     # Unit variance for the real and the imaginary part each; jax.random gives 1/2 each.
-    return jax.random.normal(key, leaf.shape, leaf.dtype) * np.sqrt(2)
+    return jax.random.normal(key, leaf.shape, leaf.dtype) * math.sqrt(2)
+
+
+def _factor(factor: Any, leaf: Array) -> Array:
+    """A real number, or an array of the leaf's shape, in the leaf's dtype."""
+    return jnp.asarray(factor).astype(leaf.dtype)
 
 
 def _fan_std(fan_in: Any, fan_out: Any, gain: float | None) -> Any:

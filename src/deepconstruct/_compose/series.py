@@ -48,10 +48,9 @@ def series(*parts: Part, merge: bool = True) -> Part:
     joined = last = _claimed(parts[0])
     for part in map(_claimed, parts[1:]):
         joined, last = _join(joined, last, part, merge), part
-    if len(parts) == 1:
-        return parts[0]
     network, claim = joined
-    return Construction(own(network), claim, Series(parts, merge))  # pyright: ignore
+    origin = Series(parts, merge) if len(parts) > 1 else parts[0].origin  # pyright: ignore
+    return Construction(own(network), claim, origin)  # pyright: ignore
 
 
 def _claimed(part: Any) -> Claimed:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .. import plot
 from ..experiments import FFTBasin, fft_basin
 from .report import Experiment, Outcome, table
 
@@ -49,8 +50,6 @@ def data_of(basin: FFTBasin) -> dict[str, Any]:
 
 
 def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
-    from .. import plot  # needs the extra
-
     basins = measured(settings, store, progress)
     text = "\n\n".join([_MEASURE, *(_table(basin) for basin in basins)])
     return Outcome(text, {"basins": [data_of(basin) for basin in basins]}, plot.fft_basin(basins))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import plot
 from ..experiments import FFTBasin
 from . import fft_basin
 from .report import Experiment, Outcome, table
@@ -25,8 +26,6 @@ runs or more no number of weights is good enough, or halves the error of a netwo
 
 
 def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
-    from .. import plot  # needs the extra
-
     basins, tolerance = fft_basin.measured(settings, store, progress), settings["tolerance"] or None
     data = {"basins": [fft_basin.data_of(basin) | {"needed": basin.needed(tolerance)} for basin in basins]}
     text = f"{_MEASURE}\n\n{_table(basins, tolerance)}"

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .. import plot
 from ..experiments import SOURCE_CURVES, FractalTraining, fractal_training
 from .report import Experiment, Outcome, table
 
@@ -48,8 +49,6 @@ def _training(settings: Mapping[str, Any], store: Path, progress: bool) -> Fract
 
 
 def _run_depth(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
-    from .. import plot  # needs the extra
-
     training = _training(settings, store, progress)
     tables = [
         f"### Curve {number}: {curve!r}\n\n{_depth_table(training, accuracy)}\n\nConstruction: {exact:g}."
@@ -68,8 +67,6 @@ def _depth_table(training: FractalTraining, accuracy: np.ndarray) -> str:
 
 
 def _run_curves(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
-    from .. import plot  # needs the extra
-
     training = _training(settings, store, progress)
     rows = [
         (number, repr(curve), ", ".join(f"{value:.3f}" for value in values), _mean(runs), f"{exact:g}")

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..experiments.parity_basin import SUCCESS, TEST_INPUTS, Basin, parity_basin
+from .. import plot
+from ..experiments.parity_basin import SUCCESS, TEST_INPUTS, ParityBasin, parity_basin
 from .report import Experiment, Outcome, table
 
 _CLAIM = """Nye & Saxe (2018), *Are efficient deep representations learnable?*, Fig. 1 middle and right. A deep
@@ -27,8 +28,6 @@ the runs come home, by a logistic fit with a bootstrap over seeds, or by the jum
 
 def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
     """All sizes, kinds and fans."""
-    from .. import plot  # needs the extra
-
     options = {name: settings[name] for name in ("scales", "seeds", "steps", "batch_size", "learning_rate")}
     key = jax.random.key(settings["seed"])
     first = settings["fans"][0]
@@ -44,7 +43,7 @@ def _run(settings: Mapping[str, Any], store: Path, progress: bool) -> Outcome:
     return Outcome(text, {"basins": data}, plot.basin(basins))
 
 
-def _table(basin: Basin) -> str:
+def _table(basin: ParityBasin) -> str:
     found = basin.estimate()
     rows = zip(found.noise, basin.untrained_home(), found.successes, found.rate_interval, basin.trained, strict=True)
     cells = [
@@ -58,7 +57,8 @@ def _table(basin: Basin) -> str:
         for noise, before, count, (low, high), error in rows
     ]
     low, high = found.interval
-    critical = "not within these scales" if np.isnan(found.critical) else f"{found.critical:.3g}"
+    jump = "a jump from {:.3g} to {:.3g}".format(*found.bracket)
+    critical = {"logistic": f"{found.critical:.3g}", "separated": jump}.get(found.method, "not within these scales")
     fans = "" if basin.kind == "dense" else f", {basin.fans} fans"
     return f"""### n = {basin.n}, {basin.kind}{fans}
 
@@ -67,7 +67,7 @@ def _table(basin: Basin) -> str:
 Critical noise: {critical}, between {low:.3g} and {high:.3g}. {_harmless(basin)}"""
 
 
-def _harmless(basin: Basin) -> str:
+def _harmless(basin: ParityBasin) -> str:
     """Where there was nothing to learn."""
     scales = [f"{scale:g}" for scale, home in zip(basin.scales, basin.untrained_home(), strict=True) if home.all()]
     return f"All runs with noise {', '.join(scales)} were home before training." if scales else ""

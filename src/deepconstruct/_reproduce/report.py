@@ -13,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..plot._matplotlib import check_installed
+
 _LIBRARIES = ("deepconstruct", "jax", "numpy", "equinox", "optax")
 
 
@@ -81,6 +83,7 @@ def reproduce(experiment: Experiment, settings: Mapping[str, Any], folder: Path,
 
     Everything that is done is kept in `folder/store`: the same call goes on from there.
     """
+    check_installed()
     began = time.perf_counter()
     outcome = experiment.run(settings, folder / "store", progress)
     about = _about(time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""Bits as signs, and signs as bits: one linear layer each, to compose networks of both encodings.
+"""Bits as signs, and signs as bits: one linear layer each, between both encodings.
 
 A bit `b` is the sign `1 - 2 b`, so a sign `s` is the bit `(1 - s) / 2`.
 """

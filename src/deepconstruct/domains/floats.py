@@ -1,4 +1,4 @@
-"""Floats inside an interval, made of integers: its ends, what lies beside them, zeros, all magnitudes, and between."""
+"""Floats inside an interval, made of integers: ends, neighbors, zeros, all magnitudes."""
 
 from typing import Any
 

@@ -6,6 +6,14 @@ from .fractal_training import (
     FractalTraining as FractalTraining,
     fractal_training as fractal_training,
 )
-from .parity_basin import Basin as Basin, parity_basin as parity_basin
+from .parity_basin import ParityBasin as ParityBasin, parity_basin as parity_basin
 
-__all__ = ["SOURCE_CURVES", "Basin", "FFTBasin", "FractalTraining", "fft_basin", "fractal_training", "parity_basin"]
+__all__ = [
+    "SOURCE_CURVES",
+    "FFTBasin",
+    "FractalTraining",
+    "ParityBasin",
+    "fft_basin",
+    "fractal_training",
+    "parity_basin",
+]

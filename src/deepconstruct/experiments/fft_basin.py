@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,7 @@ from ..constructions import fft
 from ..losses import l1, population
 from ..network import Network
 from ..rewrite import densify
-from ._noise import checked_scales
+from ._noise import checked_scales, chosen_optimizer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,6 +73,7 @@ def fft_basin(
     seeds: int = 3,
     steps: int = 5000,
     learning_rate: float = 1e-3,
+    optimizer: Any = None,
     beta: float = 1e-4,
     squared: bool = False,
     store: str | os.PathLike | None = None,
@@ -90,6 +92,7 @@ def fft_basin(
         seeds: runs a scale.
         steps: training steps.
         learning_rate: of Adam.
+        optimizer: another than Adam, from Optax; without a store, which couldn't tell it from others.
         beta: strength of the penalty; see `dc.losses.l1`.
         squared: whether the penalty squares each layer's norm.
         store: a folder from which a killed run goes on, as in `dc.sweep`.
@@ -116,6 +119,7 @@ def fft_basin(
     """
     scales = checked_scales("fft_basin", scales)
     learning_rate = check_scalar("fft_basin", "learning_rate", learning_rate)
+    optimizer = chosen_optimizer("fft_basin", optimizer, optax.adam(learning_rate), store)
     exact = fft(check_size("fft_basin", "n", n, minimum=2), norm="ortho")
     network = densify(exact.network)
     # A covariance of 1 / n makes the sum over outputs their mean.
@@ -127,7 +131,7 @@ def fft_basin(
 
     def run(key: PRNGKeyArray, scale: Array) -> dict[str, Array]:
         start = perturb(network, scale, key=key)  # Glorot's sqrt(2 / (n + n)) is 1 / sqrt(n)
-        trained = fit(start, error + l1(beta, squared=squared), optax.adam(learning_rate), steps=steps, key=key)
+        trained = fit(start, error + l1(beta, squared=squared), optimizer, steps=steps, key=key)
         return {"untrained": curve(start), "trained": curve(trained.network)}
 
     grid = {"scale": np.asarray(scales, np.finfo(network.dtype).dtype)}

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ from ..data import Curve, FractalDistribution, finest, power
 from ..linear import Dense
 from ..network import Layer, Network
 from ..systems import IFS, cantor_dust
+from ._noise import chosen_optimizer
 
 SOURCE_CURVES = MappingProxyType(
     {1: power(0), 2: finest(3), 3: finest(2), 4: power(5), 5: power(9), 6: finest(1)},
@@ -70,6 +72,7 @@ def fractal_training(
     steps: int = 10_000,
     batch_size: int = 100,
     learning_rate: float = 1e-3,
+    optimizer: Any = None,
     train_points: int = 50_000,
     test_points: int = 5_000,
     store: str | os.PathLike | None = None,
@@ -92,6 +95,7 @@ def fractal_training(
         steps: training steps.
         batch_size: points a step.
         learning_rate: of Adam at the start; it falls to 0 along a cosine, so that the last steps are no noise.
+        optimizer: another than Adam, from Optax; without a store, which couldn't tell it from others.
         train_points: points to train on, drawn once a curve.
         test_points: fresh points for the accuracy.
         store: a folder from which a killed run goes on, as in `dc.sweep`.
@@ -129,7 +133,8 @@ def fractal_training(
     train_points = check_size("fractal_training", "train_points", train_points)
     test_points = check_size("fractal_training", "test_points", test_points)
     distributions = [FractalDistribution(system, level, curve) for curve in curves]
-    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    usual = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    optimizer = chosen_optimizer("fractal_training", optimizer, usual, store)
     train_key, test_key, run_key = jax.random.split(key, 3)
     train = _points(distributions, train_key, train_points)
     test = _points(distributions, test_key, test_points)

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from ..constructions import parity
 from ..losses import sampled
 from ..network import Network
 from ..rewrite import densify
-from ._noise import checked_scales
+from ._noise import checked_scales, chosen_optimizer
 
 KINDS = ("dense", "structured")
 SCALES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
@@ -28,7 +29,7 @@ TEST_INPUTS = 4000
 
 
 @dataclasses.dataclass(frozen=True)
-class Basin:
+class ParityBasin:
     """What became of every run.
 
     Attributes:
@@ -75,12 +76,14 @@ def parity_basin(
     steps: int = 2000,
     batch_size: int = 1000,
     learning_rate: float = 1e-4,
+    activation: Any = "sigmoid",
+    optimizer: Any = None,
     fans: str = "layer",
     store: str | os.PathLike | None = None,
     progress: bool = True,
     key: PRNGKeyArray,
-) -> Basin:
-    """Perturb the unfused sigmoid tree by Glorot noise of several scales and train it with Adam.
+) -> ParityBasin:
+    """Perturb the unfused tree, of sigmoids unless told otherwise, by Glorot noise of several scales and train it.
 
     One `dc.sweep` over scales and seeds, on all devices; at every step all runs share one minibatch.
 
@@ -92,13 +95,15 @@ def parity_basin(
         steps: training steps.
         batch_size: random inputs a step.
         learning_rate: of Adam.
+        activation: of the tree, by name or as an object of `dc.activations`.
+        optimizer: another than Adam, from Optax; without a store, which couldn't tell it from others.
         fans: as in `dc.perturb`.
         store: a folder from which a killed run goes on, as in `dc.sweep`.
         progress: whether to show a progress bar.
         key: a PRNG key.
 
     Returns:
-        A `Basin`.
+        A `ParityBasin`.
 
     Raises:
         ValueError: an unknown kind, no scale, a negative one, or a negative rate.
@@ -118,10 +123,11 @@ def parity_basin(
     check_choice("parity_basin", "kind", kind, KINDS)
     scales = checked_scales("parity_basin", scales)
     learning_rate = check_scalar("parity_basin", "learning_rate", learning_rate)
-    tree = parity(n, activation="sigmoid", fused=False, readout="raw")
+    tree = parity(n, activation=activation, fused=False, readout="raw")
     network = densify(tree.network) if kind == "dense" else tree.network
     noise_key, data_key, test_key = jax.random.split(key, 3)
-    loss, optimizer = sampled(tree.claim, batch_size), optax.adam(learning_rate)
+    loss = sampled(tree.claim, batch_size)
+    optimizer = chosen_optimizer("parity_basin", optimizer, optax.adam(learning_rate), store)
     inputs = tree.claim.domain.sample(test_key, (TEST_INPUTS,))
     outputs = tree.claim.target(inputs)
 
@@ -137,7 +143,8 @@ def parity_basin(
 
     grid = {"scale": np.asarray(scales, tree.claim.dtype)}
     settings = f"{kind}-n{n}-{steps}x{batch_size}-{learning_rate}-{fans}"
+    settings += "" if activation == "sigmoid" else f"-{activation}"
     name = f"parity-{settings}" if store is not None else f"{kind:10}"
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=noise_key)
     columns = (found[f"{when}.{what}"] for what in (0, 1) for when in ("before", "after"))
-    return Basin(n, scales, kind, *columns, fans=fans)
+    return ParityBasin(n, scales, kind, *columns, fans=fans)

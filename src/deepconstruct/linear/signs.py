@@ -70,7 +70,7 @@ class SignPatterns(AbstractLinear):
     def entries(self):
         signs = sign_table(self.n, fixed=self.fixed)
         rows, cols = np.indices(signs.shape)
-        values = signs.astype(self.scales.dtype) * known(self.scales)
+        values = signs.astype(self.scales.dtype) * known(self.scales)[None, :]
         return rows.ravel(), cols.ravel(), values.reshape(signs.size)
 
 

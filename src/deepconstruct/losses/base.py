@@ -3,6 +3,7 @@
 import abc
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..network import Network
@@ -29,5 +30,6 @@ class Sum(AbstractLoss):
     def __call__(self, network, key):
         total = self.terms[0](network, key)
         for term in self.terms[1:]:
-            total = total + term(network, key)
+            with jax.numpy_dtype_promotion("standard"):  # one term may be of higher precision
+                total = total + term(network, key)
         return total

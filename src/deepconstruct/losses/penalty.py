@@ -28,7 +28,8 @@ class L1(AbstractLoss):
             else:
                 norms.append(_norm(part.linear)[None])
         norms = jnp.concatenate(norms)
-        return self.beta * jnp.sum(norms**2 if self.squared else norms)
+        with jax.numpy_dtype_promotion("standard"):  # the strength may be of higher precision
+            return self.beta * jnp.sum(norms**2 if self.squared else norms)
 
 
 def l1(beta: Any, *, squared: bool = False) -> L1:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._arithmetic.rounding import is_linear_network
-from .._checks import as_numbers
+from .._checks import as_numbers, check_weights
 from ..network import block_layers
 from .base import AbstractLoss
 
@@ -19,6 +20,7 @@ class Population(AbstractLoss):
     outputs: Inexact[Array, "out columns"]
 
     def __call__(self, network, key):
+        check_weights("population", (network, self))
         expected = (self.inputs.shape[0], self.outputs.shape[0])
         if (network.in_size, network.out_size) != expected or not is_linear_network(network):
             raise ValueError(
@@ -27,7 +29,9 @@ class Population(AbstractLoss):
                 + ", ".join(sorted({layer.activation.name() for layer in block_layers(network.layers)}))
             )
         got = network(self.inputs, axis=0)
-        return jnp.sum(jnp.abs(got - self.outputs) ** 2 if jnp.iscomplexobj(got) else (got - self.outputs) ** 2)
+        with jax.numpy_dtype_promotion("standard"):  # the matrix may be of higher precision
+            off = got - self.outputs
+        return jnp.sum(jnp.abs(off) ** 2 if jnp.iscomplexobj(off) else off**2)
 
 
 def population(matrix: Any, *, covariance: Any = None) -> Population:

@@ -1,4 +1,4 @@
-"""Networks with weights stacked along a leading axis: what `jax.vmap` over networks makes, and takes."""
+"""Networks with weights stacked along a leading axis, as `jax.vmap` makes and takes them."""
 
 from typing import Any
 

@@ -1,17 +1,54 @@
-"""What the pictures need of matplotlib, and their colors."""
+"""What the pictures need of matplotlib, imported on use, and their colors."""
 
-try:
-    from matplotlib import colormaps
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
     from matplotlib.collections import LineCollection as LineCollection, PolyCollection as PolyCollection
-    from matplotlib.colors import ListedColormap as ListedColormap, to_hex
+    from matplotlib.colors import ListedColormap as ListedColormap
     from matplotlib.figure import Figure as Figure
-except ImportError as error:
-    raise ImportError("deepconstruct.plot needs matplotlib: pip install 'deepconstruct[plot]'") from error
 
 POSITIVE, NEGATIVE, UNDECIDED = "#2a6f97", "#c8553d", "#e9c46a"
+
+_HOMES = {
+    "Figure": "figure",
+    "LineCollection": "collections",
+    "PolyCollection": "collections",
+    "ListedColormap": "colors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_module(f"matplotlib.{_HOMES[name]}"), name)
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError("deepconstruct.plot needs matplotlib: pip install 'deepconstruct[plot]'") from error
+
+
+def check_installed() -> None:
+    """Refuse work whose pictures can't be drawn."""
+    _module("matplotlib.figure")
+
+
+def is_installed() -> bool:
+    """Whether pictures can be drawn."""
+    try:
+        check_installed()
+    except ImportError:
+        return False
+    return True
 
 
 def colors(count: int) -> list[str]:
     """That many colors: distinct ones if few, else from dark to light, for values in order."""
     few = [POSITIVE, NEGATIVE, "#5b8e3e", "#7a5195"]
-    return few[:count] if count <= len(few) else [to_hex(colormaps["viridis"](k / count)) for k in range(count)]
+    if count <= len(few):
+        return few[:count]
+    scale, to_hex = _module("matplotlib").colormaps["viridis"], _module("matplotlib.colors").to_hex
+    return [to_hex(scale(k / count)) for k in range(count)]

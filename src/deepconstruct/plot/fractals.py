@@ -1,7 +1,7 @@
 """Fractals: their cells, what networks make of them, and what truncations miss."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +13,18 @@ from ..construction import Construction, as_network
 from ..data import FractalDistribution, measured_curve
 from ..network import Network
 from ..systems import IFS
-from ._matplotlib import NEGATIVE, POSITIVE, UNDECIDED, Figure, ListedColormap, PolyCollection
+from . import _matplotlib as mpl
+from ._matplotlib import NEGATIVE, POSITIVE, UNDECIDED
+
+if TYPE_CHECKING:
+    from ._matplotlib import Figure
 
 _MOST_CELLS = 2**16
 
 
 def fractal(
     shown: IFS | Construction | Network, level: int | None = None, *, resolution: int = 600, title: str | None = None
-) -> Figure:
+) -> "Figure":
     """Draw the cells of a system, or the decision regions of a network, in one or two dimensions.
 
     A system's cells are drawn blue; in one dimension with one row a level. A network's output is blue
@@ -46,7 +50,7 @@ def fractal(
         >>> [figure.axes[0].get_title() for figure in figures]
         ['cantor_dust, level 3: 64 cells', 'cantor_dust(3)']
     """
-    figure = Figure(figsize=(5.2, 5.2), layout="constrained")
+    figure = mpl.Figure(figsize=(5.2, 5.2), layout="constrained")
     axes = figure.add_subplot()
     if isinstance(shown, IFS):
         if level is None:
@@ -85,7 +89,7 @@ def _draw_cells(axes: Any, system: IFS, level: int) -> str:
         matrices, centers = system.cells(level)
         corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
         polygons = np.einsum("nij,kj->nki", matrices, corners) + centers[:, None]
-        axes.add_collection(PolyCollection(list(polygons), facecolor=POSITIVE, linewidth=0))
+        axes.add_collection(mpl.PolyCollection(list(polygons), facecolor=POSITIVE, linewidth=0))
         _square(axes)
     return f"{system.name}, level {level}: {count:,} cell{'s' if count != 1 else ''}"
 
@@ -94,7 +98,7 @@ def _square(axes: Any) -> None:
     axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
 
 
-def _draw_decisions(figure: Figure, axes: Any, shown: Construction | Network, resolution: int) -> str:
+def _draw_decisions(figure: "Figure", axes: Any, shown: Construction | Network, resolution: int) -> str:
     net = as_network("plot.fractal", shown)
     _check_dimension(net.in_size)
     if net.out_size != 1:
@@ -111,7 +115,7 @@ def _draw_decisions(figure: Figure, axes: Any, shown: Construction | Network, re
         places = (np.arange(resolution) + 0.5) * 2 / resolution - 1
         grid = np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)
         kinds = np.where(_undecided(shown, grid), 2, (_run(net, grid) > 0.5).astype(int))
-        colors = ListedColormap(["white", POSITIVE, UNDECIDED])
+        colors = mpl.ListedColormap(["white", POSITIVE, UNDECIDED])
         image = kinds.reshape(resolution, resolution)
         axes.imshow(image, origin="lower", extent=(-1, 1, -1, 1), cmap=colors, vmin=0, vmax=2, interpolation="nearest")
         _square(axes)
@@ -135,7 +139,7 @@ def truncations(
     num: int = 20_000,
     *,
     title: str | None = None,
-) -> Figure:
+) -> "Figure":
     """Draw the errors of networks on a distribution beside `1 - P(j)`, the theory's for truncations.
 
     Args:
@@ -157,7 +161,7 @@ def truncations(
         'level j of the truncation'
     """
     found = measured_curve(distribution, networks, key, num)
-    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+    figure = mpl.Figure(figsize=(5.6, 3.6), layout="constrained")
     axes = figure.add_subplot()
     levels = np.arange(distribution.level + 1)
     axes.plot(levels, 1 - distribution.values, "o--", color=NEGATIVE, mfc="none", ms=9, label="theory: 1 - P(j)")

@@ -1,16 +1,22 @@
 """Networks as graphs."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..construction import Construction, as_network
 from ..linear.queries import concrete_entries
 from ..network import Layer, Network, flat_layers
-from ._matplotlib import NEGATIVE, POSITIVE, Figure, LineCollection
+from . import _matplotlib as mpl
+from ._matplotlib import NEGATIVE, POSITIVE
+
+if TYPE_CHECKING:
+    from ._matplotlib import Figure, LineCollection
 
 _LARGEST = 4096
 
 
-def network(shown: Network | Construction, *, title: str | None = None) -> Figure:
+def network(shown: Network | Construction, *, title: str | None = None) -> "Figure":
     """Draw a network as a graph: inputs at the bottom, one row a layer, one line a synapse.
 
     Blue lines have positive weights, red ones negative (by real part); line width follows the
@@ -38,7 +44,7 @@ def network(shown: Network | Construction, *, title: str | None = None) -> Figur
     layers = flat_layers(net)
     places = _places(net)
     widest = max(len(row) for row in places)
-    figure = Figure(figsize=(min(2 + 0.35 * widest, 14), min(1.2 + 0.9 * len(layers), 12)), layout="constrained")
+    figure = mpl.Figure(figsize=(min(2 + 0.35 * widest, 14), min(1.2 + 0.9 * len(layers), 12)), layout="constrained")
     axes = figure.add_subplot()
     for height, layer in enumerate(layers):
         axes.add_collection(_synapses(layer, places[height], places[height + 1], height))
@@ -85,7 +91,7 @@ def _below(layer: Layer, above: np.ndarray, gates: np.ndarray) -> np.ndarray:
     return (ranks + 0.5) / layer.in_size
 
 
-def _synapses(layer: Layer, below: np.ndarray, above: np.ndarray, height: int) -> LineCollection:
+def _synapses(layer: Layer, below: np.ndarray, above: np.ndarray, height: int) -> "LineCollection":
     rows, cols, values = concrete_entries(layer.linear)
     if len(rows) > _LARGEST:
         raise ValueError(f"plot.network: a layer has {len(rows)} synapses; at most {_LARGEST} can be told apart")
@@ -94,6 +100,6 @@ def _synapses(layer: Layer, below: np.ndarray, above: np.ndarray, height: int) -
     ends = np.stack([above[rows], np.full(len(rows), height + 1)], axis=-1)
     colors = np.where(np.real(values) >= 0, POSITIVE, NEGATIVE)
     widths = 0.4 + 1.2 * moduli / moduli.max(initial=1e-300)
-    return LineCollection(
+    return mpl.LineCollection(
         list(np.stack([starts, ends], axis=1)), colors=list(colors), linewidths=widths.tolist(), alpha=0.8, zorder=1
     )

@@ -1,28 +1,44 @@
 """Results of experiments: basins of attraction, spectra."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..experiments.parity_basin import SUCCESS, Basin
-from ._matplotlib import NEGATIVE, POSITIVE, Figure, colors
+from .._analysis.basin import BasinEstimate
+from ..experiments.parity_basin import SUCCESS, ParityBasin
+from . import _matplotlib as mpl
+from ._matplotlib import NEGATIVE, POSITIVE, colors
+
+if TYPE_CHECKING:
+    from ._matplotlib import Figure
 
 
-def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figure:
-    """Plot test error and success against the noise scale, one color a kind of network and size.
+def basin(basins: BasinEstimate | ParityBasin | Sequence[ParityBasin], *, title: str | None = None) -> "Figure":
+    """Plot success against the noise scale; for experiments test errors too, one color a kind of network and size.
 
-    Shares of runs have their 95 % intervals (Wilson) around them.
+    Shares of runs have their intervals (Wilson) around them. An estimate shows its critical noise with its
+    interval, or where the runs jump, the two scales between which they do.
 
     Args:
-        basins: results of `dc.experiments.parity_basin`, such as a dense and a structured one.
+        basins: a result of `dc.basin`; or results of `dc.experiments.parity_basin`, such as a dense and a
+            structured one.
         title: a heading.
 
     Returns:
         The figure.
+
+    Example:
+        >>> import deepconstruct as dc, numpy as np
+        >>> noise = np.array([0.1, 0.2, 0.3, 0.4])
+        >>> found = dc.basin(noise, noise[:, None] < np.linspace(0.15, 0.35, 32))
+        >>> dc.plot.basin(found).axes[0].get_ylabel()
+        'share of 32 runs that succeeded'
     """
-    basins = [basins] if isinstance(basins, Basin) else basins
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    if isinstance(basins, BasinEstimate):
+        return _estimate(basins, title)
+    basins = [basins] if isinstance(basins, ParityBasin) else basins
+    figure = mpl.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     sizes = sorted({result.n for result in basins})
     for result, color in zip(basins, colors(len(basins)), strict=True):
@@ -48,14 +64,37 @@ def basin(basins: Basin | Sequence[Basin], *, title: str | None = None) -> Figur
     return figure
 
 
-def _name(basin: Basin, basins: Sequence[Basin]) -> str:
+def _estimate(found: BasinEstimate, title: str | None) -> "Figure":
+    figure = mpl.Figure(figsize=(6, 4.4), layout="constrained")
+    axes = figure.subplots()
+    percent = f"{100 * found.confidence:g} %"
+    axes.fill_between(found.noise, *found.rate_interval.T, color=POSITIVE, alpha=0.15, linewidth=0, label=percent)
+    axes.plot(found.noise, found.rate, "o-", color=POSITIVE, label="runs that succeeded")
+    axes.axhline(0.5, color="gray", linewidth=0.8)
+    if found.method == "logistic":
+        axes.axvline(found.critical, color=NEGATIVE, label=f"critical noise {found.critical:.3g}")
+        low, high = found.interval
+        axes.axvspan(low, high, color=NEGATIVE, alpha=0.15, linewidth=0, label=f"{percent}: {low:.3g} to {high:.3g}")
+    elif found.method == "separated":
+        low, high = found.bracket
+        axes.axvspan(
+            max(low, found.noise[0]), min(high, found.noise[-1]), color=NEGATIVE, alpha=0.15, linewidth=0,
+            label=f"jump, between {low:.3g} and {high:.3g}",
+        )  # fmt: skip
+    axes.set(xlabel="noise scale", ylabel=f"share of {found.runs} runs that succeeded", ylim=(-0.05, 1.05))
+    axes.legend(fontsize="small")
+    axes.set_title(title or "Success against noise")
+    return figure
+
+
+def _name(basin: ParityBasin, basins: Sequence[ParityBasin]) -> str:
     """What tells a basin from the others."""
     alike = [other for other in basins if other.kind == basin.kind]
     fans = f", {basin.fans} fans" if len({other.fans for other in alike}) > 1 else ""
     return basin.kind + fans + (f", n = {basin.n}" if len({other.n for other in alike}) > 1 else "")
 
 
-def spectrum(years: Any, values: Any, power: Any, *, peak: float) -> Figure:
+def spectrum(years: Any, values: Any, power: Any, *, peak: float) -> "Figure":
     """Plot a yearly record beside its power spectrum, with the period of the peak marked.
 
     Args:
@@ -67,7 +106,7 @@ def spectrum(years: Any, values: Any, power: Any, *, peak: float) -> Figure:
     Returns:
         The figure.
     """
-    figure = Figure(figsize=(10, 3.5), layout="constrained")
+    figure = mpl.Figure(figsize=(10, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(years, values, color=POSITIVE, linewidth=1)
     left.set(xlabel="year", ylabel="sunspot number", title="Annual mean sunspot numbers")

@@ -1,12 +1,16 @@
 """Errors against the number of weights kept."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._change.sparsification import SparsificationCurve
-from ._matplotlib import Figure, colors
+from . import _matplotlib as mpl
+from ._matplotlib import colors
+
+if TYPE_CHECKING:
+    from ._matplotlib import Figure
 
 
 def sparsification(
@@ -16,7 +20,7 @@ def sparsification(
     tolerance: float | None = None,
     mark: int | None = None,
     title: str | None = None,
-) -> Figure:
+) -> "Figure":
     """Plot error against the number of weights kept, one color a curve.
 
     A curve of several networks is drawn as thin lines, with the median of those that are finite.
@@ -50,7 +54,7 @@ def sparsification(
         raise ValueError(
             f"plot.sparsification: expected curves and a label for each; got {len(curves)} and {len(names)}"
         )
-    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    figure = mpl.Figure(figsize=(7, 4.4), layout="constrained")
     draw_curves(figure.subplots(), curves, names, tolerance, mark)
     figure.axes[0].set_title(title or "")
     return figure

@@ -1,17 +1,21 @@
 """Results of the experiments with the FFT and with fractals."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._change.sparsification import SparsificationCurve
 from ..experiments import FFTBasin, FractalTraining
-from ._matplotlib import Figure, colors
+from . import _matplotlib as mpl
+from ._matplotlib import colors
+
+if TYPE_CHECKING:
+    from ._matplotlib import Figure
 from .sparsity import draw_curves
 
 
-def fft_basin(basins: FFTBasin | Sequence[FFTBasin]) -> Figure:
+def fft_basin(basins: FFTBasin | Sequence[FFTBasin]) -> "Figure":
     """Plot errors of trained networks against the number of weights kept, one panel a size.
 
     Thin lines are single runs, thick ones their median; the dotted line marks the construction's
@@ -26,7 +30,7 @@ def fft_basin(basins: FFTBasin | Sequence[FFTBasin]) -> Figure:
     basins = [basins] if isinstance(basins, FFTBasin) else list(basins)
     if not basins:
         raise ValueError("plot.fft_basin: expected at least one result of dc.experiments.fft_basin; got none")
-    figure = Figure(figsize=(5.5 * len(basins), 4.4), layout="constrained")
+    figure = mpl.Figure(figsize=(5.5 * len(basins), 4.4), layout="constrained")
     for axes, basin in zip(np.ravel(figure.subplots(1, len(basins))), basins, strict=True):
         curves = [SparsificationCurve(basin.trained.counts, errors) for errors in basin.trained.errors]
         draw_curves(axes, curves, [f"noise {scale:g}" for scale in basin.scales], None, basin.synapses)
@@ -34,7 +38,7 @@ def fft_basin(basins: FFTBasin | Sequence[FFTBasin]) -> Figure:
     return figure
 
 
-def fft_scaling(basins: Sequence[FFTBasin], *, tolerance: float | None = None) -> Figure:
+def fft_scaling(basins: Sequence[FFTBasin], *, tolerance: float | None = None) -> "Figure":
     """Plot how many weights trained networks need, over `n log2 n`, against `n`.
 
     Args:
@@ -45,7 +49,7 @@ def fft_scaling(basins: Sequence[FFTBasin], *, tolerance: float | None = None) -
         The figure; flat lines scale as the FFT does. Runs that learned nothing, or that no count
         makes good enough, are left out.
     """
-    figure = Figure(figsize=(6, 4.4), layout="constrained")
+    figure = mpl.Figure(figsize=(6, 4.4), layout="constrained")
     axes = figure.subplots()
     sizes = np.array([basin.n for basin in basins])
     needed = np.array([basin.needed(tolerance) for basin in basins])  # sizes, scales, seeds
@@ -63,7 +67,7 @@ def fft_scaling(basins: Sequence[FFTBasin], *, tolerance: float | None = None) -
     return figure
 
 
-def fractal_depths(training: FractalTraining) -> Figure:
+def fractal_depths(training: FractalTraining) -> "Figure":
     """Plot test accuracy against width, one line a depth and one panel a curve.
 
     Args:
@@ -72,7 +76,7 @@ def fractal_depths(training: FractalTraining) -> Figure:
     Returns:
         The figure, with bars of two standard errors of the mean over seeds.
     """
-    figure = Figure(figsize=(4.6 * len(training.curves) + 1.2, 4), layout="constrained")
+    figure = mpl.Figure(figsize=(4.6 * len(training.curves) + 1.2, 4), layout="constrained")
     panels = np.ravel(figure.subplots(1, len(training.curves), sharey=True))
     for axes, curve, accuracy, exact in zip(panels, training.curves, training.accuracy, training.exact, strict=True):
         for depth, runs, color in zip(training.depths, accuracy, colors(len(training.depths)), strict=True):
@@ -85,7 +89,7 @@ def fractal_depths(training: FractalTraining) -> Figure:
     return figure
 
 
-def fractal_curves(training: FractalTraining) -> Figure:
+def fractal_curves(training: FractalTraining) -> "Figure":
     """Plot test accuracy for several approximation curves, of the best width at the largest depth.
 
     Args:
@@ -94,7 +98,7 @@ def fractal_curves(training: FractalTraining) -> Figure:
     Returns:
         The figure: the curves on the left, accuracies with bars of two standard errors on the right.
     """
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = mpl.Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     names = [repr(curve) for curve in training.curves]
     for curve, values, color in zip(training.curves, training.values, colors(len(names)), strict=True):

@@ -11,7 +11,7 @@ from .._arithmetic.exactness import is_exact_on
 from .._checks import check_dtype
 from .._compose.rounding import dense_sums
 from ..construction import Claim, Construction, Rewritten, Robustness, as_network
-from ..linear import Composed, SignPatterns, SignProduct
+from ..linear import AbstractLinear, Composed, SignPatterns, SignProduct
 from ..network import Network, flat_layers, own
 
 # Maps whose claims count on the order in which they sum.
@@ -39,7 +39,7 @@ def densify(network: Any) -> Any:
     """
     if isinstance(network, Construction):
         dense = densify(network.network)
-        changed = [isinstance(layer.linear, _ORDERED) for layer in flat_layers(network.network)]
+        changed = [_keeps_an_order(layer.linear) for layer in flat_layers(network.network)]
         claim = _summed_anew(network.claim, dense, changed) if any(changed) else network.claim
         return Construction(dense, claim, Rewritten("densify", network))
     network = as_network("densify", network)
@@ -54,6 +54,12 @@ def _summed_anew(claim: Claim, dense: Network, changed: list[bool]) -> Claim:
             f"densify: the rounding of {claim.target.name} as dense matrices can't be bounded; densify its network"
         )
     return found
+
+
+def _keeps_an_order(linear: AbstractLinear) -> bool:
+    """Whether a map, or one of those that it is joined from, sums in an order of its own."""
+    parts = jax.tree.leaves(linear, is_leaf=lambda part: isinstance(part, _ORDERED))
+    return any(isinstance(part, _ORDERED) for part in parts)
 
 
 def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:

@@ -1,4 +1,4 @@
-"""The part of the cube that no cell of the first level covers, as boxes; and points moved into cells, in NumPy."""
+"""The part of the cube that no cell covers, as boxes; and points moved into cells."""
 
 import functools
 from typing import Any, NamedTuple

@@ -79,7 +79,7 @@ def _check_count(owner: str, k: int, unit: Conjunction, dtype: np.dtype) -> None
     """Refuse more bits than the dtype counts: the sum is a whole number, or one and a half."""
 
     def largest(dtype: Any, step: float) -> int:
-        return min(int(step * 2.0 ** (jnp.finfo(dtype).nmant + 1)), int(jnp.finfo(dtype).max))
+        return min(int(step * 2.0 ** (jnp.finfo(dtype).nmant + 1)), int(float(jnp.finfo(dtype).max)))
 
     step = unit.slack  # 1 for a ReLU, else 1/2
     if holds_grid(dtype, step, k):

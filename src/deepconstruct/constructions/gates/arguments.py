@@ -56,9 +56,9 @@ def resolve_smooth(owner: str, activation: Any, *, degree: int = 2) -> AbstractA
             "such as 'sigmoid' or 'square'"
         )
     if type(activation) in {*(type(value) for value in named.values()), Power}:
-        return activation
+        return activation  # pyright: ignore[reportReturnType]
     if callable(activation) and not isinstance(activation, AbstractActivation | type):
-        activation = Custom(activation, getattr(activation, "__name__", "custom"))
+        activation = Custom(activation, getattr(activation, "__name__", "custom"))  # pyright: ignore[reportArgumentType]
     if type(activation) is Custom:
         check_function(owner, activation)
         return activation

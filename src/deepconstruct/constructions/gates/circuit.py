@@ -85,26 +85,25 @@ def _unit(
         reason = why_none(activation, patterns, dtype.name)
         raise Unbuildable(f"no error bound holds for {activation.name()} in {dtype.name}: {reason}")
     sizes = [part.bound(bounds) for part in operation]
-    check_range(dtype, *sizes)
+    _check_largest(dtype, *sizes)
     if degree(activation):
         # Powers of two keep every weight exact.
         sizes = [2.0 ** math.ceil(math.log2(size)) if size else 1.0 for size in sizes]
     unit = Unit(gate, operation, tuple(size or 1.0 for size in sizes))
-    check_range(dtype, unit.bound(), abs(gate.weight) * unit.bound(), *unit.bounds)
-    # Where scales are beyond the range, bounds are so on the other side.
-    check_range(dtype, *(bound / gate.scale for bound in unit.bounds))
+    _check_largest(dtype, unit.bound(), abs(gate.weight) * unit.bound())
+    if not gate.scale / min(unit.bounds) < _largest(dtype):
+        raise Unbuildable(
+            f"values of up to {min(unit.bounds):.3g} need weights beyond the range of {dtype.name}; scale the inputs up"
+        )
     return unit
 
 
-def check_range(dtype: np.dtype, *sizes: float) -> None:
-    """Refuse numbers (but 0) that the dtype can't hold with all digits, and with room for sums."""
-    _check_largest(dtype, *sizes)
-    least = min((size for size in sizes if size), default=1.0)
-    if least < float(jnp.finfo(dtype).tiny) * 2**8:
-        raise Unbuildable(f"values below {least:.3g} are beyond the range of {dtype.name}; scale the inputs up")
+def _largest(dtype: np.dtype) -> float:
+    """The largest number that leaves room for sums."""
+    return float(jnp.finfo(dtype).max) / 2**8
 
 
 def _check_largest(dtype: np.dtype, *sizes: float) -> None:
     largest = max(sizes, default=0.0)
-    if not largest < float(jnp.finfo(dtype).max) / 2**8:
+    if not largest < _largest(dtype):
         raise Unbuildable(f"values of up to {largest:.3g} are beyond the range of {dtype.name}; scale the inputs down")

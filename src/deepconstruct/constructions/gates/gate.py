@@ -18,6 +18,9 @@ from .patterns import Patterns, leading_orders, mean_power, moments, pair_trunca
 # Covers the rounding of these computations themselves.
 _SLACK = 1 + 2.0**-40
 
+# High powers of larger sums would overflow.
+_FARTHEST = 2.0**10
+
 
 @dataclasses.dataclass(frozen=True)
 class GateError:
@@ -126,7 +129,7 @@ class Gate:
 
     def reaches(self, inflation: float) -> bool:
         """Whether the expansion covers inputs of up to `inflation`, and the product shows in it at all."""
-        return self.patterns.n * self.scale * inflation < self.taylor.radius and self.leading != 0
+        return self.patterns.n * self.scale * inflation < min(self.taylor.radius, _FARTHEST) and self.leading != 0
 
     def rounding(self, inflation: float = 1.0, *, additions: int | None = None, spread: float = 1.0) -> float:
         """What evaluation in floating point adds, under the claims' model.

@@ -1,4 +1,4 @@
-"""Which sums of the inputs the units of a gate see, and what that leaves of the orders of a series.
+"""Which sums of the inputs a gate's units see, and what that leaves of a series' orders.
 
 With `y_i = x_i^2` and `S = sum y_i`, relative to the product, the orders `n + 2` and `n + 4` of the sum over
 all sign patterns are

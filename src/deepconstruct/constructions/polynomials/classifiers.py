@@ -157,8 +157,8 @@ def gaussian_classifier(
         lost = max(lost, white.lost(reach + np.abs(shifts), slips) + 2.0**-50 * (1 + abs(math.log(share))))
     if not lost < 0.1:
         raise ValueError(
-            f"{owner}: a covariance is too close to singular for double precision, or the box too wide for it; "
-            f"got {covariances!r} and bound={bound}"
+            f"{owner}: a covariance is too close to singular for double precision; "
+            f"got {covariances!r} in a box of {bound}"
         )
     target = GaussianClassifier(centers, spreads, shares)
     circuit = Circuit(bounds, (tuple(level),), tuple(outputs))
@@ -206,9 +206,7 @@ def _parameters(owner: str, means: Any, covariances: Any) -> tuple[np.ndarray, n
         )
     off = np.abs(spreads - np.swapaxes(spreads, 1, 2)).max() / (np.abs(spreads).max() or 1.0)
     if not off <= 1e-12:
-        raise ValueError(
-            f"{owner}: every covariance must be symmetric; got one that is off by {off:.2g} of its largest"
-        )
+        raise ValueError(f"{owner}: every covariance must be symmetric and positive definite; got one off by {off:.2g}")
     # Both the target and the network are those of the symmetric part.
     spreads = spreads / 2 + np.swapaxes(spreads, 1, 2) / 2
     if np.linalg.eigvalsh(spreads).min() <= 0:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ..._checks import check_dtype
@@ -72,16 +73,26 @@ def polynomial(
     bounds = read_bounds(owner, bound, count)
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
-    size = sum(abs(c) * float(np.prod(np.power(bounds, key))) for key, c in read.items())
+    with np.errstate(over="ignore"):
+        size = sum(abs(c) * float(np.prod(np.power(bounds, key))) for key, c in read.items())
     size *= 1.0 if len(read) <= 1 else 1 + 2.0**-20  # a sum may exceed its bound by rounding
-    target = as_target(count, [read])
-    claim = Claim(target, box(bounds), Box(1, -size, size), dtype=resolved.name, source=_SOURCE)
+    codomain = output_box(owner, size, resolved)
+    claim = Claim(as_target(count, [read]), box(bounds), codomain, dtype=resolved.name, source=_SOURCE)
     return construct(owner, schedule([read], bounds), act, claim, tolerance=tolerance)
 
 
 def box(bounds: tuple[float, ...]) -> AbstractDomain:
     """The box of the inputs."""
     return product([Box(1, -bound, bound) for bound in bounds])
+
+
+def output_box(owner: str, size: float, dtype: np.dtype) -> Box:
+    """Where values of up to `size` lie; refused beyond the range of the dtype."""
+    if not size < float(jnp.finfo(dtype).max) / 2**8:
+        raise ValueError(
+            f"{owner}: values of up to {size:.3g} are beyond the range of {dtype.name}; scale the inputs down"
+        )
+    return Box(1, -size, size)
 
 
 def _two_variables(n: int) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from ..._checks import check_dtype
 from ...activations import AbstractActivation
 from ...construction import Claim, Construction, Entry, builder, sizes
 from ...construction.plans import Circuit, Sum
-from ...domains import Box
 from ..gates.arguments import resolve_smooth
 from ..gates.wiring import construct
-from .polynomial import box
+from .polynomial import box, output_box
 from .terms import as_target, read_array, read_bounds
 
 _SOURCE = "Lin, Tegmark & Rolnick (2017), section II.D"
@@ -62,10 +61,12 @@ def quadratic_form(
     bounds = read_bounds(owner, bound, n)
     act = resolve_smooth(owner, activation)
     resolved = check_dtype(owner, dtype)
+    with np.errstate(over="ignore"):
+        size = float(np.abs(symmetric) @ np.array(bounds) @ np.array(bounds)) * (1 + 2.0**-20)
+    codomain = output_box(owner, size, resolved)
     circuit, lost = _circuit(symmetric, bounds)
-    size = float(np.abs(symmetric) @ np.array(bounds) @ np.array(bounds)) * (1 + 2.0**-20)
     target = as_target(n, [_terms(symmetric)])
-    claim = Claim(target, box(bounds), Box(1, -size, size), dtype=resolved.name, source=_SOURCE)
+    claim = Claim(target, box(bounds), codomain, dtype=resolved.name, source=_SOURCE)
     return construct(owner, circuit, act, claim, tolerance=tolerance, lost=lost)
 
 

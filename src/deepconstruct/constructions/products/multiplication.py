@@ -87,10 +87,10 @@ def multiplication_gate(
     resolved = check_dtype(owner, dtype)
     if tolerance is not None:
         tolerance = check_scalar(owner, "tolerance", tolerance, strict=True)
-    size = product_size(owner, bound, 2, resolved)
+    size, mix = product_size(owner, bound, 2, resolved), 0.0
     if richardson:
         mixed = _richardson_gate(act, resolved.name, bias, scale, tolerance, size)
-        network, gate, error = _mixed_network(mixed, bound, resolved), mixed.gate, mixed.error
+        network, gate, error, mix = _mixed_network(mixed, bound, resolved), mixed.gate, mixed.error, mixed.mix
     else:
         gate = _plain_gate(act, resolved.name, bias, scale, tolerance, size)
         network, error = Network(gate_layers(owner, gate, bound, resolved)), gate.error
@@ -98,7 +98,7 @@ def multiplication_gate(
     if tolerance is not None:
         what = f"{act.name()} in {resolved.name}" + (" with eight neurons" if richardson else "")
         check_tolerance(owner, tolerance, claim.error.largest, what, _ways(act, size, resolved, richardson))
-    return Construction(network, claim, Built(plan=gate_plan(gate, bound, mixed.mix if richardson else 0.0)))
+    return Construction(network, claim, Built(plan=gate_plan(gate, bound, mix)))
 
 
 def _plain_gate(act: AbstractActivation, dtype: str, bias: Any, scale: Any, tolerance: Any, size: float) -> Gate:
