@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct.construction import Built, Parallel, Rewritten, Series, digest
+from deepconstruct.construction import Built, Parallel, Rewritten, Series
+from deepconstruct.construction.encoding import digest
 from deepconstruct.domains import Box, Points
 from deepconstruct.network import flat_layers
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 import deepconstruct as dc
-from deepconstruct.construction import shown
+from deepconstruct.construction.entry import shown
 from deepconstruct.testing import LAWS
 
 PRECISIONS = ("single", "double")

@@ -9,7 +9,8 @@ import numpy as np
 from ..._arithmetic.rounding import unit_roundoff
 from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step
-from ...construction import Bound, Claim, Construction, Entry, Robustness, builder, formula, sizes
+from ...construction import Bound, Claim, Construction, Robustness, builder
+from ...construction.entry import Entry, formula, sizes
 from ...domains import Bits
 from ...linear import Dense
 from ...network import Label, Layer, Network

@@ -10,7 +10,8 @@ import numpy as np
 from ..._arithmetic.rounding import growth, holds_grid, unit_roundoff
 from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from ...activations import AbstractActivation, Identity, ReLU, Step, resolve
-from ...construction import Claim, Construction, Entry, Robustness, builder, formula, sizes
+from ...construction import Claim, Construction, Robustness, builder
+from ...construction.entry import Entry, formula, sizes
 from ...domains import Bits
 from ...linear import Dense
 from ...linear.signs import bit_table
