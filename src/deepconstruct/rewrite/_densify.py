@@ -11,8 +11,11 @@ from .._arithmetic.exactness import is_exact_on
 from .._checks import check_dtype
 from .._compose.rounding import dense_sums
 from ..construction import Claim, Construction, Rewritten, Robustness, as_network
-from ..linear import AbstractLinear, Composed
+from ..linear import AbstractLinear, Composed, SignPatterns
 from ..network import Network, flat_layers, own
+
+# Claims count on what these do one after another too: a bias is added to finished sums, and factors run apart.
+_IN_STEPS = (SignPatterns, Composed)
 
 
 def densify(network: Any) -> Any:
@@ -24,7 +27,7 @@ def densify(network: Any) -> Any:
     Returns:
         The same kind, all maps `Dense`, shared weights and biases unshared. A claim is kept, since
         adding zeros rounds nothing; but maps that sum in an order of their own, which rounds less
-        (`AbstractLinear.summation`) or factor by factor (`Composed`), add the rounding of plain sums to it.
+        (`AbstractLinear.summation`, `SignPatterns`, `Composed`), add the rounding of plain sums to it.
 
     Raises:
         ValueError: a claim for which that rounding can't be bounded.
@@ -59,8 +62,7 @@ def _keeps_an_order(linear: AbstractLinear) -> bool:
 
 
 def _is_ordered(part: Any) -> bool:
-    """Whether claims count on the order in which a map sums; those of a `Composed` on its two factors."""
-    return isinstance(part, Composed) or (isinstance(part, AbstractLinear) and part.summation != "any")
+    return isinstance(part, _IN_STEPS) or (isinstance(part, AbstractLinear) and part.summation != "any")
 
 
 def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
