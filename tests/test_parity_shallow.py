@@ -24,7 +24,7 @@ def errors(network, n):
 
     def count(start):
         bits = ((start + jnp.arange(block))[None, :] >> jnp.arange(n)[:, None]) & 1
-        return jnp.sum(network(bits, axis=0)[0] != bits.sum(axis=0) % 2)
+        return jnp.sum(network(bits, axis=0)[0] != (bits.sum(axis=0) % 2).astype(network.dtype))
 
     return jax.lax.map(count, jnp.arange(0, 2**n, block)).sum()
 
