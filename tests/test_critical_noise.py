@@ -64,7 +64,7 @@ def test_where_exactly_half_succeed_the_critical_noise_is_no_end_of_the_range():
     assert found.bracket == (pytest.approx(0.2, abs=1e-3), pytest.approx(0.8, abs=1e-3))
     assert found.critical == pytest.approx(0.5, abs=1e-3)
     assert "critical noise 0.5" in str(found)
-    assert "between 0.2 and 0.8" in str(found)
+    assert "falls through one half between 0.1992 and 0.8008" in str(found)
 
 
 @pytest.mark.parametrize(
