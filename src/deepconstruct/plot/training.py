@@ -38,8 +38,11 @@ def fft_basin(basins: FFTBasin | Sequence[FFTBasin]) -> "Figure":
             title=f"FFT of size {basin.n}, trained", xlabel=f"weights kept, of {basin.trained.counts[-1]:,}",
             ylabel="mean squared error an output",
         )  # fmt: skip
-    told = "Thin lines are single seeds, {} a noise scale, thick ones their median; dotted: the FFT's 2 n log2 n weights. Without weights the error is 1."
-    mpl.caption(figure, [told.format(_seeds(basins)), _NOISE, *_settings(basins)])
+    told = [
+        f"Thin lines are single seeds, {_seeds(basins)} a noise scale, thick ones their median.",
+        "Dotted: the FFT's 2 n log2 n weights. Without weights the error is 1.",
+    ]
+    mpl.caption(figure, [*told, _NOISE, *_settings(basins)])
     return figure
 
 
