@@ -82,14 +82,14 @@ def test_hidden_units_have_the_activation_of_the_caller(activation):
 
 def test_an_unknown_activation_is_refused():
     with pytest.raises(TypeError, match=r"fractal_training: activation must be one of dc.activations, .*; got 'rleu'"):
-        fractal_training(**SMALL, activation="rleu", key=jax.random.key(0))
+        fractal_training(**SMALL, curves=[coarse], activation="rleu", key=jax.random.key(0))
 
 
 def test_a_store_cannot_tell_functions_apart(tmp_path):
     custom = dc.activations.Custom(jnp.arctan, "arctan")
     for activation in (custom, dc.activations.Concatenate((dc.activations.ReLU(), custom), (2, 3))):
         with pytest.raises(ValueError, match="fractal_training: a store can't tell functions apart; pass a named"):
-            fractal_training(**SMALL, activation=activation, store=tmp_path, key=jax.random.key(0))
+            fractal_training(**SMALL, curves=[coarse], activation=activation, store=tmp_path, key=jax.random.key(0))
 
 
 @pytest.mark.slow
