@@ -6,16 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
 import deepconstruct as dc
 from deepconstruct.experiments import FFTBasin, FractalTraining, ParityBasin, Settings
 from deepconstruct.plot.networks import _places
 
 
-def is_lines(collection):
-    from matplotlib.collections import LineCollection
-
-    return isinstance(collection, LineCollection)
+def lines_of(axes):
+    return [collection for collection in axes.collections if isinstance(collection, LineCollection)]
 
 
 CANTOR, DUST = dc.systems.cantor(), dc.systems.cantor_dust()
@@ -28,7 +27,7 @@ CANTOR, DUST = dc.systems.cantor(), dc.systems.cantor_dust()
 )
 def test_network_has_a_mark_a_unit_and_a_line_a_synapse(construction):
     axes = dc.plot.network(construction).axes[0]
-    lines = [c for c in axes.collections if is_lines(c)]
+    lines = lines_of(axes)
     assert sum(len(c.get_segments()) for c in lines) == dc.cost(construction).synapses
     marks = sum(np.shape(c.get_offsets())[0] for c in axes.collections if c not in lines)
     cost = dc.cost(construction)
@@ -210,7 +209,7 @@ def test_truncations_are_drawn_beside_the_curve():
 def test_error_bars_are_three_standard_errors():
     distribution = dc.data.FractalDistribution(CANTOR, 2, dc.data.fine)
     axes = dc.plot.truncations(distribution, [dc.fractal(CANTOR, 1)], jax.random.key(0), num=400, title="bars").axes[0]
-    (bars,) = (c for c in axes.collections if is_lines(c))
+    (bars,) = lines_of(axes)
     (_, low), (_, high) = bars.get_segments()[0]
     error = (low + high) / 2
     assert np.isclose((high - low) / 2, 3 * np.sqrt(error * (1 - error) / 400))
@@ -275,7 +274,9 @@ def test_curves_without_labels_of_their_own_are_refused():
 def test_an_estimate_shows_what_it_says_of_the_critical_noise(counts, shown):
     found = dc.basin(np.arange(1.0, 5.0), np.arange(8) < np.array(counts)[:, None])
     axes = dc.plot.basin(found, title="mine").axes[0]
-    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    legend = axes.get_legend()
+    assert legend is not None
+    texts = [text.get_text() for text in legend.get_texts()]
     assert axes.get_title() == "mine"
     assert [text for text in texts if "critical" in text or "jump" in text] == ([shown] if shown else [])
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), np.array(counts) / 8)
