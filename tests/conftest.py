@@ -13,6 +13,9 @@ import jax
 import pytest
 
 jax.config.update("jax_enable_x64", True)
+# Nothing leaves the choice of a dtype or of an axis to JAX: users may have told it to refuse that.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Compiled functions are kept here, up to so many bytes; about a fifth of that is one run's.
 _KEPT, _MOST_KEPT = Path(__file__).parent.parent / ".jax_cache", 2**28

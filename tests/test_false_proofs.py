@@ -238,6 +238,15 @@ def test_what_a_target_of_ones_own_declares_is_checked(called, verdict):
     assert dc.certify(off, samples=50).verdict == "refuted"
 
 
+@pytest.mark.parametrize(
+    "called,declared,message", [(1.5, 1.0, "computes something else"), (0.0, 0.0, "to zero; twisted")]
+)
+def test_a_target_of_ones_own_that_allows_no_basis_proof(called, declared, message):
+    made = claimed(dense(np.eye(2)), Twisted(called, declared), Space(2), error=dc.Bound(relative=1e-6))
+    with pytest.raises(ValueError, match=f"certify: .*{message}"):
+        dc.certify(made, method="basis")
+
+
 def test_a_basis_proof_that_does_not_close_is_undecided_or_tested():
     # The claim is what was found on samples: less than the bound, more than any error that shows.
     good = dc.fft(8, dtype="complex64")

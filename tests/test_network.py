@@ -235,8 +235,9 @@ def test_adam_updates_a_bare_network(make):
     @jax.jit
     def step(network, state):
         gradient = jax.grad(lambda n: jnp.sum(jnp.real(n(x)) ** 2))(network)
-        updates, state = optimizer.update(gradient, state, network)
-        return optax.apply_updates(network, updates)
+        with jax.numpy_dtype_promotion("standard"):  # Optax mixes dtypes
+            updates, state = optimizer.update(gradient, state, network)
+            return optax.apply_updates(network, updates)
 
     changed = step(network, optimizer.init(network))
     assert isinstance(changed, dc.Network)

@@ -61,7 +61,8 @@ RUN = [name for name in PAGES if blocks(name)]
 def defaults():
     """JAX as it comes; pages may change it."""
     jax.config.update("jax_enable_x64", False)
-    yield
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
     jax.config.update("jax_enable_x64", True)
 
 

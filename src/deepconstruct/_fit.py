@@ -1,9 +1,10 @@
 """Training: one pure scan, with any Optax optimizer."""
 
+import contextlib
 import inspect
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -153,7 +154,8 @@ def start(network: Network, optimizer: Any) -> State:
     params = network
     if jnp.issubdtype(network.dtype, jnp.complexfloating) and not _takes_complex(optimizer, network):
         params = jax.tree.map(lambda w: Parts(w.real, w.imag) if jnp.iscomplexobj(w) else w, network)
-    moments = optimizer.init(params)
+    with _any_promotion():
+        moments = optimizer.init(params)
     if isinstance(moments, optax.LookaheadState):
         params = optax.LookaheadParams.init_synced(params)  # pyright: ignore[reportArgumentType]
     return State(params, jax.tree.map(jnp.asarray, moments), jnp.zeros((), jnp.int32))
@@ -173,7 +175,8 @@ def _takes_complex(optimizer: Any, network: Network) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a cast to real numbers only warns
-            before, after = jax.eval_shape(update, network)
+            with _any_promotion():
+                before, after = jax.eval_shape(update, network)
     except Exception:  # whatever it is, the real and imaginary parts will show it again
         return False
     types = [[(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(found)] for found in (before, after)]
@@ -243,11 +246,19 @@ def _step(state: State, loss: Callable, optimizer: Any, key: PRNGKeyArray) -> tu
         "obj_fn": objective,
         "grad_fn": descent,
     }
-    updates, moments = optimizer.update(gradient, state.moments, state.params, **_accepted(optimizer, offered))
-    params = optax.apply_updates(state.params, updates)  # pyright: ignore[reportArgumentType]
+    with _any_promotion():
+        updates, moments = optimizer.update(gradient, state.moments, state.params, **_accepted(optimizer, offered))
+        params = optax.apply_updates(state.params, updates)  # pyright: ignore[reportArgumentType]
     # Optimizers may widen their state at the first step; a scan can't.
     moments = jax.tree.map(_as_before, moments, state.moments)
     return State(params, moments, state.step + 1), value  # pyright: ignore[reportArgumentType]
+
+
+@contextlib.contextmanager
+def _any_promotion() -> Iterator[None]:
+    """Optax's code mixes dtypes and ranks, such as a decay and a count of steps, whatever JAX is told of ours."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
 
 
 def _single(dtype: Any) -> Any:

@@ -16,7 +16,7 @@ def _applies(construction: Construction) -> str | None:
     count = claim.domain.cardinality
     if count is None or count > _LARGEST:
         has = "infinitely many inputs" if count is None else f"{count:.3g} inputs"
-        return f"enumeration needs a finite domain of at most 2^26 inputs; {claim.domain} has {has}"
+        return f"exhaustive enumeration needs a finite domain of at most 2^26 inputs; {claim.domain} has {has}"
     if not claim.domain.fits(construction.network.dtype):
         return f"{claim.dtype} doesn't hold all of {claim.domain}: round them before you make the domain"
     return None

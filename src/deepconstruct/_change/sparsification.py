@@ -60,7 +60,8 @@ class SparsificationCurve(eqx.Module):
             tolerance = jnp.min(self.errors, axis=-1, keepdims=True)
         elif is_concrete(tolerance):
             check_scalar("optimal", "tolerance", tolerance)
-        enough = self.errors <= tolerance
+        with jax.numpy_dtype_promotion("standard"):  # the tolerance may be of higher precision
+            enough = self.errors <= tolerance
         counts = jnp.asarray(self.counts, jnp.result_type(float))
         return jnp.where(jnp.any(enough, axis=-1), counts[jnp.argmax(enough, axis=-1)], jnp.nan)
 

@@ -89,6 +89,11 @@ def ranks_of(network: Network) -> Network:
 
 def kept(network: Network, ranks: Network, keep: Any) -> Network:
     """The network with zeros for the weights whose rank is `keep` or more."""
-    return jax.tree.map(
-        lambda leaf, rank: leaf if rank is None else jnp.where(rank < keep, leaf, 0).astype(leaf.dtype), network, ranks
-    )
+
+    def cut(leaf: Array, rank: Array | None) -> Array:
+        if rank is None:
+            return leaf
+        with jax.numpy_dtype_promotion("standard"):  # integers of any kind count weights
+            return jnp.where(rank < keep, leaf, jnp.zeros((), leaf.dtype))
+
+    return jax.tree.map(cut, network, ranks)

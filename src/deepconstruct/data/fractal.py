@@ -130,7 +130,7 @@ class FractalDistribution:
         label_key, level_key, point_key = jax.random.split(key, 3)
         positive = jax.random.bernoulli(label_key, shape=(num,))
         # A uniform number falls between P(j-1) and P(j), twice as often as they differ.
-        heights = jnp.asarray(2 * self.values[1:-1] - 1)
+        heights = jnp.asarray(2 * self.values[None, 1:-1] - 1)
         leaves = 1 + jnp.sum(jax.random.uniform(level_key, (num,))[:, None] >= heights, axis=1)
         stops = jnp.where(positive, self.level + 1, leaves)
         x = self.domain.draw(point_key, stops, measure=self.measure, dtype=resolved)

@@ -49,11 +49,12 @@ class AbstractDomain(abc.ABC):
         x = x if isinstance(x, jax.Array) else np.asarray(x)
         if x.ndim == 0 or x.shape[-1] != self.size:
             raise ValueError(f"{self}: expected vectors of {self.size} numbers; got shape {x.shape}")
+        x = x.astype("uint8") if x.dtype == bool else x
         return self._contains(x, room)
 
     @abc.abstractmethod
     def _contains(self, x: Any, room: float) -> Any:
-        """`contains` for arrays of the right size, in NumPy or JAX as they are."""
+        """`contains` for arrays of numbers of the right size, in NumPy or JAX as they are."""
 
     @final
     def sample(

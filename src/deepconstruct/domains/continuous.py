@@ -139,8 +139,6 @@ class Space(AbstractDomain):
 
 def _ends(low: float, high: float, dtype: Any) -> tuple[Any, Any]:
     """The least and the largest number of any dtype between two."""
-    if np.issubdtype(dtype, np.bool_):
-        dtype = np.dtype("uint8")
     if not jnp.issubdtype(dtype, np.integer):
         return inner_ends(low, high, dtype)
     info = jnp.iinfo(dtype)

@@ -137,7 +137,8 @@ class Target(AbstractTarget):
         return self.label
 
     def _evaluate(self, x):
-        return self.function(x)
+        # A function may count with Booleans, as NumPy and JAX do, but not where JAX is told to mix no dtypes.
+        return self.function(x.astype(int) if x.dtype == bool else x)
 
 
 def concatenate(outputs: Sequence[Any]) -> Any:
