@@ -36,6 +36,7 @@ class Bound:
         object.__setattr__(self, "absolute", each("Bound", "absolute", self.absolute, infinite=False))
         if not self.relative >= 0 or math.isinf(self.relative):
             raise ValueError(f"Bound: relative must be finite and at least 0; got {self.relative}")
+        object.__setattr__(self, "relative", float(self.relative))
 
     @property
     def is_exact(self) -> bool:
@@ -79,6 +80,7 @@ class Robustness:
         for name in ("radius", "rounding"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"Robustness: {name} must be at least 0; got {getattr(self, name)}")
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     @property
     def largest_gain(self) -> float:
