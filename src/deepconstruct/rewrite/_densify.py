@@ -120,7 +120,9 @@ def astype(network: Any, dtype: Any) -> Any:
 
 def _claim_in(construction: Construction, cast: Network, dtype: np.dtype) -> Claim:
     claim, source = construction.claim, construction.network
-    if jnp.promote_types(source.dtype, dtype) == dtype:
+    with jax.numpy_dtype_promotion("standard"):  # a comparison, which promotes no array
+        is_wider = jnp.promote_types(source.dtype, dtype) == dtype
+    if is_wider:
         return dataclasses.replace(claim, dtype=dtype.name)
     pairs = zip(jax.tree.leaves(source), jax.tree.leaves(cast), strict=True)
     kept = all(np.array_equal(np.asarray(old), np.asarray(new).astype(old.dtype)) for old, new in pairs)
