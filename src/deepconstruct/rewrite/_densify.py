@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.exactness import is_exact_on
-from .._checks import check_dtype
+from .._checks import check_dtype, widest
 from .._compose.rounding import dense_sums
 from ..construction import Claim, Construction, Rewritten, Robustness, as_network
 from ..linear import AbstractLinear, Composed, SignPatterns, SignProduct
@@ -117,7 +117,7 @@ def astype(network: Any, dtype: Any) -> Any:
 
 def _claim_in(construction: Construction, cast: Network, dtype: np.dtype) -> Claim:
     claim, source = construction.claim, construction.network
-    if jnp.promote_types(source.dtype, dtype) == dtype:
+    if widest(source.dtype, dtype) == dtype:
         return dataclasses.replace(claim, dtype=dtype.name)
     pairs = zip(jax.tree.leaves(source), jax.tree.leaves(cast), strict=True)
     kept = all(np.array_equal(np.asarray(old), np.asarray(new).astype(old.dtype)) for old, new in pairs)
