@@ -39,6 +39,8 @@ nb_execution_excludepatterns = list(NOTEBOOKS.values()) if tags.has("stored") el
 nb_execution_raise_on_error = True
 nb_execution_timeout = 180
 nb_merge_streams = True
+# Tables that a cell makes, which CommonMark doesn't have.
+nb_render_markdown_format = "myst"
 # Progress bars and the like.
 nb_output_stderr = "remove"
 

@@ -92,7 +92,9 @@ def test_what_has_no_value_is_kept_by_name_and_not_mistaken_for_a_name(name):
     origin = NAMED[name]().origin
     assert name in str(origin)
     assert origin == NAMED[name]().origin
-    with pytest.raises(ValueError, match=r"rebuild: <.*> was kept by its name alone; build it anew"):
+    with pytest.raises(
+        ValueError, match=r"rebuild: <.*> was kept by its name alone; build it anew with the function itself"
+    ):
         rebuild(origin)
 
 
@@ -227,3 +229,5 @@ def test_a_plan_is_kept_in_files(tmp_path):
     for built in kinds:
         dc.save(tmp_path / "file", built)
         assert dc.load(tmp_path / "file").origin == built.origin
+        assert isinstance(built.origin, Built)
+        assert dataclasses.replace(built.origin, plan=None) != built.origin

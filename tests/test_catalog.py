@@ -8,7 +8,7 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct.catalog import ENTRIES, Entry, Formula
-from deepconstruct.construction import formula, shown
+from deepconstruct.construction.entry import formula, shown
 from deepconstruct.constructions import BUILDERS
 
 

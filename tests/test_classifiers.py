@@ -308,7 +308,8 @@ BAD_BOUND = "bound must be positive and finite, one number or one for each of 1 
 BAD_MATRIX = "matrix must be square, real and finite"
 NO_MEANS = r"means must have shape \(classes, n\) with two classes at least; got "
 BAD_PRIOR = "prior must be 2 positive numbers, one a class; got "
-BAD_SPREAD = "gaussian_classifier: every covariance must be symmetric and positive definite"
+NOT_SYMMETRIC = "gaussian_classifier: every covariance must be symmetric and positive definite; got one off by "
+NOT_POSITIVE = "gaussian_classifier: every covariance must be symmetric and positive definite; got eigenvalues down to "
 FEW = "expected at least two polynomials in the same variables; got "
 REFUSED = [
     (TypeError, "terms must map tuples of exponents to coefficients.*; got list", poly([1.0, 2.0])),
@@ -345,8 +346,9 @@ REFUSED = [
     (ValueError, NO_MEANS, gauss([1.0, 2.0], np.eye(2))),
     (ValueError, NO_MEANS, gauss([[1.0, 2.0]], np.eye(2))),
     (ValueError, r"covariances must have shape \(2, 2, 2\) or \(2, 2\); got \(3, 3\)", gauss(PLANE, np.eye(3))),
-    *((ValueError, BAD_SPREAD, gauss(PLANE, c))
-      for c in [[[1.0, 0.1], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]], np.zeros((2, 2))]),
+    (ValueError, NOT_SYMMETRIC + "0.1", gauss(PLANE, [[1.0, 0.1], [0.0, 1.0]])),
+    (ValueError, NOT_POSITIVE + "-1", gauss(PLANE, [[1.0, 2.0], [2.0, 1.0]])),
+    (ValueError, NOT_POSITIVE + "0", gauss(PLANE, np.zeros((2, 2)))),
     (ValueError, "gaussian_classifier: covariances must be finite", gauss(PLANE, np.full((2, 2), math.nan))),
     *((ValueError, BAD_PRIOR, gauss(PLANE, np.eye(2), prior))
       for prior in [[1, 0], [1, 2, 3], [1, -1]]),

@@ -1,6 +1,7 @@
 """The command line, run as a user would: output, files and exit status."""
 
 import json
+import re
 from functools import partial
 
 import jax
@@ -36,6 +37,9 @@ def test_tour_writes_tables_and_figures_and_succeeds(tmp_path, capsys):
     assert {"parity", "fft", "fft_real", "parity_dnf", "boolean_function"} <= proved
     assert {row["name"] for row in catalog if row["verdict"] == "enumerated"} >= {"parity_sigmoid", "bit_product"}
     assert {row["verdict"] for row in catalog} == {"proved", "enumerated", "tested"}
+    counts = re.findall(r"^ +(\d+) (proved|enumerated|tested) +\w.*$", shown, flags=re.MULTILINE)
+    assert sum(int(count) for count, _ in counts) == len(catalog)
+    assert len(counts) == 3
     basin = json.loads((tmp_path / "out" / "basin.json").read_text())
     assert [np.shape(result["trained"]) for result in basin] == [(8, 2), (8, 2)]
     for figure in ("parity", "sunspots", "basin"):

@@ -40,14 +40,41 @@ def wilson(successes, runs, confidence=0.95):
     return found.low, found.high
 
 
+BETWEEN_TWO = np.median(thresholds(2))
+
+
 @pytest.mark.parametrize("seeds", [1, 2, 5, 32, 33])
 def test_bisection_closes_in_on_the_median_of_thresholds(seeds):
     found = find(seeds)
     ordered = np.sort(thresholds(seeds))
-    # The scale above which fewer than half succeed.
-    assert found.bracket[0] <= ordered[seeds // 2] <= found.bracket[1]
-    assert 0 < found.bracket[1] - found.bracket[0] <= 1e-3
-    assert found.critical == sum(found.bracket) / 2
+    # Below the first more than half succeed, above the second fewer; they are one for an odd number.
+    first, second = ordered[(seeds - 1) // 2], ordered[seeds // 2]
+    assert first - 1e-3 <= found.bracket[0] <= first
+    assert second <= found.bracket[1] <= second + 1e-3
+    assert found.critical == sum(found.bracket) / 2 == pytest.approx(np.median(ordered), abs=1e-3)
+
+
+def to_one_of_two(key, scale):
+    """One of two seeds succeeds up to 0.2, the other up to 0.8."""
+    return scale < jnp.where(threshold(key) < BETWEEN_TWO, 0.2, 0.8)
+
+
+def test_where_exactly_half_succeed_the_critical_noise_is_no_end_of_the_range():
+    found = find(2, 1e-3, succeeds=to_one_of_two)
+    assert found.bracket == (pytest.approx(0.2, abs=1e-3), pytest.approx(0.8, abs=1e-3))
+    assert found.critical == pytest.approx(0.5, abs=1e-3)
+    assert "critical noise 0.5" in str(found)
+    assert "falls through one half between 0.1992 and 0.8008" in str(found)
+
+
+@pytest.mark.parametrize(
+    "low,high,bracket", [(0.3, 0.9, (0, 0.8)), (0.1, 0.7, (0.2, math.inf)), (0.3, 0.7, (0, math.inf))]
+)
+def test_an_end_of_the_range_at_which_half_succeed_is_no_critical_noise(low, high, bracket):
+    found = find(2, 1e-3, succeeds=to_one_of_two, low=low, high=high)
+    assert math.isnan(found.critical)
+    assert found.bracket == pytest.approx(bracket, abs=1e-3)
+    assert "critical noise unknown" in str(found)
 
 
 def test_every_scale_that_was_run_is_told_with_its_count():
@@ -56,7 +83,7 @@ def test_every_scale_that_was_run_is_told_with_its_count():
     assert found.successes == tuple(int(np.sum(scale < limits)) for scale in found.scales)
     assert found.scales == tuple(sorted(set(found.scales)))
     assert (found.scales[0], found.scales[-1], found.runs) == (0, 1, 32)
-    assert len(found.scales) <= 2 + 3 * math.ceil(math.log2(1 / 1e-3))
+    assert len(found.scales) <= 2 + 4 * math.ceil(math.log2(1 / 1e-3))
 
 
 @pytest.mark.parametrize("seeds,confidence", [(4, 0.95), (15, 0.5), (64, 0.9)])
@@ -111,7 +138,9 @@ def test_half_of_the_seeds_are_enough_at_both_ends():
         return threshold(key) < median
 
     found = find(4, 0.1, succeeds=even)
-    assert found.successes == (2,) * len(found.scales)
+    assert found.successes == (2, 2)
+    assert math.isnan(found.critical)
+    assert (found.bracket, found.interval) == ((0, math.inf), (0, math.inf))
 
 
 def test_bisection_agrees_with_the_fit_on_a_grid():
@@ -124,7 +153,8 @@ def test_the_record_of_a_bisection_is_readable():
     lines = str(find(4, 0.3)).splitlines()
     assert lines[0].startswith("critical noise 0.")
     assert "(95 %: between" in lines[0]
-    assert lines[1].startswith("successes: 4/4 at 0, ")
+    assert lines[1].startswith("success of these 4 seeds falls through one half between 0.")
+    assert ": 4/4 at 0, " in lines[1]
 
 
 def test_scales_are_those_that_32_bits_hold():

@@ -14,7 +14,7 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct.activations import AbstractActivation, Custom, ReLU, Sigmoid
-from deepconstruct.construction import digest
+from deepconstruct.construction.encoding import digest
 from deepconstruct.domains import Bits
 from deepconstruct.linear import AbstractLinear, Dense, Permutation, Sparse
 from deepconstruct.network import flat_layers
@@ -169,7 +169,7 @@ def test_what_nothing_describes_never_has_the_same_digest_twice():
 
 def test_another_process_finds_the_same_digest():
     code = (
-        "import jax, deepconstruct as dc; from deepconstruct.construction import digest\n"
+        "import jax, deepconstruct as dc; from deepconstruct.construction.encoding import digest\n"
         "jax.config.update('jax_enable_x64', True)\n"
         "tree = dc.parity(8, dtype='float32')\n"
         "print(digest(tree.network), digest(tree.claim))"

@@ -95,6 +95,17 @@ def test_experiments_take_other_optimizers_and_activations():
     assert np.array_equal(found.trained.errors, found.untrained.errors)
 
 
+def test_results_say_how_they_were_trained():
+    options = {"scales": [0.3], "seeds": 1, "steps": 1, "progress": False, "key": jax.random.key(0)}
+    assert str(parity_basin(2, batch_size=20, **options).settings) == (
+        "1 step on batches of 20, Adam at 0.0001, mean squared error, sigmoid(10) units, tested on 4,000 fresh inputs"
+    )
+    assert str(fft_basin(2, optimizer=optax.sgd(0.1), squared=True, **options).settings) == (
+        "1 step on the exact expectation, optimizer of the caller, mean squared error + 0.0001 L1 squared, "
+        "linear units, tested on the exact expectation"
+    )
+
+
 def test_a_store_cannot_tell_optimizers_apart(tmp_path):
     options = {"optimizer": optax.sgd(0.1), "store": tmp_path, "key": jax.random.key(0)}
     for experiment, name in ((parity_basin, "parity_basin"), (fft_basin, "fft_basin")):

@@ -11,7 +11,7 @@ from deepconstruct._arithmetic.intervals import layer_range
 from deepconstruct._arithmetic.sensitivity import sensitivities, slope_bound
 from deepconstruct.activations import Concatenate, Custom, Exp, Power, ReLU, Sigmoid, Square, Tanh
 from deepconstruct.domains import Bits, Box
-from deepconstruct.linear import Composed, Dense
+from deepconstruct.linear import Composed, Dense, DirectSum
 from deepconstruct.network import flat_layers
 
 PRECISIONS = ["float32", "float64"]
@@ -82,6 +82,34 @@ def test_densify_adds_the_rounding_of_plain_sums(make, dtype):
     x = box(given.in_size).astype(dtype)
     wanted = np.asarray(given.claim.target(x.astype(np.longdouble)))
     assert np.abs(np.asarray(dense(x)) - wanted).max() <= dense.claim.error.absolute
+
+
+class Pairwise(Dense):
+    """A user's map that keeps its order."""
+
+    def __init__(self, weight):
+        super().__init__(weight)
+
+    @property
+    def summation(self):
+        return "pairwise"
+
+    def apply(self, x):
+        z = self.weight[..., None] * x
+        return (z[:, :, 0] + z[:, :, 1]) + (z[:, :, 2] + z[:, :, 3])
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_densify_adds_what_a_map_of_the_user_loses_with_its_order(joined):
+    ordered, plain = (kind(jnp.ones((1, 4), "float32")) for kind in (Pairwise, Dense))
+    linear = DirectSum((ordered, plain)) if joined else ordered
+    box, network = dc.domains.Box(linear.in_size, -1, 1), dc.Network((dc.Layer(linear),))
+    target, codomain = (
+        dc.Target("sums", lambda x: x.reshape(*x.shape[:-1], -1, 4).sum(-1)),
+        dc.domains.Box(linear.out_size, -4, 4),
+    )
+    given = dc.claim(network, dc.Claim(target, box, codomain, dc.Bound(1e-6), dtype="float32"))
+    assert dc.densify(given).claim.error.largest > given.claim.error.largest
 
 
 def test_densify_keeps_the_claim_of_exact_networks():

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct.construction import Built, Parallel, Rewritten, Series, digest
+from deepconstruct.construction import Built, Parallel, Rewritten, Series
+from deepconstruct.construction.encoding import digest
 from deepconstruct.domains import Box, Points
 from deepconstruct.network import flat_layers
 
@@ -305,7 +306,7 @@ REFUSED = {
     "nothing": (lambda: jax.tree.map(lambda w: None, dc.parity(4).network), "must be an array of shape"),
     "shapes": (lambda: jax.eval_shape(lambda: dc.parity(4).network), "ShapeDtypeStruct is not a class"),
     "keys": (lambda: jax.tree.map(lambda w: jax.random.key(0), dc.parity(4).network), "PRNG keys can't be stored"),
-    "functions of one name": (two_functions, "two targets of your own are named 'scaled'"),
+    "functions of one name": (two_functions, "two targets of your own are named 'scaled'; give each a name of its own"),
     "extended precision": (
         lambda: jax.tree.map(lambda w: np.asarray(w, np.longdouble), dc.parity(4).network),
         r"can't be stored; cast with dc\.astype first|must be a floating array",

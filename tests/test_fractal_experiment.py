@@ -11,7 +11,7 @@ import pytest
 import deepconstruct as dc
 from deepconstruct.data import FractalDistribution, coarse, finest
 from deepconstruct.experiments import SOURCE_CURVES, FractalTraining, fractal_training
-from deepconstruct.experiments.fractal_training import relu_network
+from deepconstruct.experiments.fractal_training import random_network
 from deepconstruct.network import flat_layers
 
 SMALL: dict[str, Any] = {"level": 2, "seeds": 2, "steps": 3, "train_points": 200, "test_points": 300, "progress": False}
@@ -36,7 +36,7 @@ def test_the_curves_go_from_coarse_to_fine():
 
 
 def test_networks_are_drawn_as_the_source_says():
-    network = relu_network(jax.random.key(0), (2, 300, 300, 1))
+    network = random_network(jax.random.key(0), (2, 300, 300, 1), dc.activations.ReLU())
     assert [(layer.in_size, layer.out_size) for layer in network.layers] == [(2, 300), (300, 300), (300, 1)]
     activations = [layer.activation.name() for layer in flat_layers(network)]
     assert activations == ["relu", "relu", "identity"]
@@ -62,10 +62,34 @@ def test_one_run_equals_a_plain_fit():
         chosen = jax.random.randint(key, (100,), 0, 200)
         return jnp.mean(jax.nn.relu(1 - y[chosen] * network(x[chosen])[:, 0]))
 
-    start = relu_network(weight_key, (2, 3, 3, 1))
+    start = random_network(weight_key, (2, 3, 3, 1), dc.activations.ReLU())
     network = dc.fit(start, hinge, optax.adam(optax.cosine_decay_schedule(1e-3, 3)), steps=3, key=batch_key).network
     expected = float(jnp.mean((network(fresh)[:, 0] > 0) == (labels > 0)))
     assert found.accuracy[1, 0, 0, 1] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["tanh", dc.activations.Tanh()])
+def test_hidden_units_have_the_activation_of_the_caller(activation):
+    network = random_network(jax.random.key(0), (2, 3, 1), dc.activations.Tanh())
+    assert [layer.activation.name() for layer in flat_layers(network)] == ["tanh", "identity"]
+    options = {**SMALL, "curves": [coarse], "depths": (1,), "widths": (3,), "key": jax.random.key(0)}
+    found = fractal_training(dc.systems.cantor(), activation=activation, optimizer=optax.set_to_zero(), **options)
+    assert str(found.settings) == (
+        "3 steps on batches of 100, optimizer of the caller, hinge loss, tanh units, tested on 300 fresh points"
+    )
+    assert found.exact.tolist() == [1.0]
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(TypeError, match=r"fractal_training: activation must be one of dc.activations, .*; got 'rleu'"):
+        fractal_training(**SMALL, curves=[coarse], activation="rleu", key=jax.random.key(0))
+
+
+def test_a_store_cannot_tell_functions_apart(tmp_path):
+    custom = dc.activations.Custom(jnp.arctan, "arctan")
+    for activation in (custom, dc.activations.Concatenate((dc.activations.ReLU(), custom), (2, 3))):
+        with pytest.raises(ValueError, match="fractal_training: a store can't tell functions apart; pass a named"):
+            fractal_training(**SMALL, curves=[coarse], activation=activation, store=tmp_path, key=jax.random.key(0))
 
 
 @pytest.mark.slow
@@ -101,6 +125,10 @@ def test_a_store_is_for_its_points(tmp_path):
     fractal_training(**options, curves=[dc.data.curve([0.5, 0.6, 1.0])])
     fractal_training(**options, curves=[dc.data.curve([0.5, 0.9, 1.0])])
     assert len(list(tmp_path.iterdir())) == 3
+    fractal_training(**options, curves=[coarse], activation="relu")
+    assert len(list(tmp_path.iterdir())) == 3
+    fractal_training(**options, curves=[coarse], activation=dc.activations.Sigmoid(2.0))
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 @pytest.mark.parametrize(

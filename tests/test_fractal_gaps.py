@@ -94,3 +94,14 @@ def test_samples_are_uniform_in_a_thin_gap():
 def test_a_claim_with_a_thin_gap_is_certified():
     construction = dc.fractal(thin(1, 0.4999), 1, margin=2.0**-12)
     assert dc.certify(construction).holds
+
+
+def test_a_domain_whose_points_are_never_found_says_so():
+    class Nowhere(Fractal):
+        def _contains(self, x, room):
+            return np.zeros(x.shape[:-1], bool)
+
+    with pytest.raises(
+        ValueError, match=r"Fractal\(cantor, 1, .*\): no points were found in float32 that keep the margins"
+    ):
+        Nowhere(dc.systems.cantor(), 1, 0.0, 0.1).probe(jax.random.key(0), (3,), dtype="float32")

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -60,7 +61,7 @@ def test_joined_parts_do_not_spoil_each_others_errors_and_gains():
 
 def test_series_carry_errors_output_by_output():
     box = dc.domains.Box(2, -4, 4)
-    identity = dc.Network((dc.Layer(dc.linear.Identity(2)), dc.Layer(dc.linear.Dense(np.eye(2, dtype="float32")))))
+    identity = dc.Network((dc.Layer(dc.linear.Identity(2)), dc.Layer(dc.linear.Dense(jnp.eye(2, dtype="float32")))))
     same = dc.Target("same", lambda x: x)
 
     def stated(error, gain):

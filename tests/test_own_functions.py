@@ -118,7 +118,7 @@ def test_a_function_that_cancels_is_rounded_as_it_is_seen_to_be():
 
 NOT_ELEMENTWISE = [
     (TypeError, "glu must be written in JAX, elementwise; it raised", jax.nn.glu),
-    (ValueError, "softmax must be elementwise; its values depend on the other numbers", jax.nn.softmax),
+    (ValueError, "softmax must be elementwise; its values depend on the other numbers in the array", jax.nn.softmax),
     (ValueError, r"sum must be elementwise; it maps shapes \(4, 6\) and \(2, 3\) to", lambda z: z.ravel()),
     (ValueError, "must keep the dtype of its input; it maps float64 to bool", lambda z: z > 0),
 ]
@@ -130,12 +130,19 @@ def test_functions_that_are_not_elementwise_are_refused(error, message, function
         dc.product_tree(4, activation=function)
 
 
+def test_a_bound_says_that_a_function_is_not_written_in_jax():
+    with pytest.raises(TypeError, match=r"tanh: the function must be written in JAX, elementwise: .*ndarray"):
+        dc.bounds.flat_product(2, Custom(np.tanh, "tanh"))
+
+
 def test_a_function_that_can_not_be_hashed_is_refused():
     class Table(list):
         def __call__(self, z):
             return z * z
 
-    with pytest.raises(TypeError, match="flat_product: custom can't be hashed; wrap it"):
+    with pytest.raises(
+        TypeError, match=r"flat_product: custom can't be hashed; wrap it: activation=lambda z: your_function\(z\)"
+    ):
         dc.flat_product(2, activation=Table())
 
 

@@ -7,8 +7,7 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct.construction import Built
-from deepconstruct.constructions.gates import GatePlan
-from deepconstruct.constructions.gates.circuit import Circuit, Sum
+from deepconstruct.construction.plans import Circuit, GatePlan, Sum
 
 
 def plan_of(construction):

@@ -6,16 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
 import deepconstruct as dc
-from deepconstruct.experiments import ParityBasin
+from deepconstruct.experiments import FFTBasin, FractalTraining, ParityBasin, Settings
 from deepconstruct.plot.networks import _places
 
 
-def is_lines(collection):
-    from matplotlib.collections import LineCollection
-
-    return isinstance(collection, LineCollection)
+def lines_of(axes):
+    return [collection for collection in axes.collections if isinstance(collection, LineCollection)]
 
 
 CANTOR, DUST = dc.systems.cantor(), dc.systems.cantor_dust()
@@ -28,7 +27,7 @@ CANTOR, DUST = dc.systems.cantor(), dc.systems.cantor_dust()
 )
 def test_network_has_a_mark_a_unit_and_a_line_a_synapse(construction):
     axes = dc.plot.network(construction).axes[0]
-    lines = [c for c in axes.collections if is_lines(c)]
+    lines = lines_of(axes)
     assert sum(len(c.get_segments()) for c in lines) == dc.cost(construction).synapses
     marks = sum(np.shape(c.get_offsets())[0] for c in axes.collections if c not in lines)
     cost = dc.cost(construction)
@@ -210,7 +209,7 @@ def test_truncations_are_drawn_beside_the_curve():
 def test_error_bars_are_three_standard_errors():
     distribution = dc.data.FractalDistribution(CANTOR, 2, dc.data.fine)
     axes = dc.plot.truncations(distribution, [dc.fractal(CANTOR, 1)], jax.random.key(0), num=400, title="bars").axes[0]
-    (bars,) = (c for c in axes.collections if is_lines(c))
+    (bars,) = lines_of(axes)
     (_, low), (_, high) = bars.get_segments()[0]
     error = (low + high) / 2
     assert np.isclose((high - low) / 2, 3 * np.sqrt(error * (1 - error) / 400))
@@ -275,7 +274,83 @@ def test_curves_without_labels_of_their_own_are_refused():
 def test_an_estimate_shows_what_it_says_of_the_critical_noise(counts, shown):
     found = dc.basin(np.arange(1.0, 5.0), np.arange(8) < np.array(counts)[:, None])
     axes = dc.plot.basin(found, title="mine").axes[0]
-    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    legend = axes.get_legend()
+    assert legend is not None
+    texts = [text.get_text() for text in legend.get_texts()]
     assert axes.get_title() == "mine"
     assert [text for text in texts if "critical" in text or "jump" in text] == ([shown] if shown else [])
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), np.array(counts) / 8)
+
+
+# What figures say of their numbers ----------------------------------------------------------------
+
+TRAINED = Settings(2000, None, "Adam at 0.1", "some loss", "tanh", "300 fresh points")
+TELLS = "2,000 steps on the exact expectation, Adam at 0.1, some loss, tanh units, tested on 300 fresh points."
+
+
+def told(figure):
+    """The caption, without its line breaks."""
+    return figure.get_supxlabel().replace("\n", " ")
+
+
+def parity_result(fans="layer", scales=(0.1, 1.0), settings: Settings | None = TRAINED, seeds=3):
+    table = np.full((2, seeds), 0.1)
+    return ParityBasin(4, scales, "dense", table, table, table, table, fans, settings)
+
+
+def fft_result(n):
+    counts = (0, 2 * n * (n.bit_length() - 1), n**2 * (n.bit_length() - 1))
+    errors = np.broadcast_to([1.0, 0.1, 0.0], (2, 5, 3))
+    return FFTBasin(n, (0.1, 1.0), curve(counts, errors[0, 0]), curve(counts, errors), curve(counts, errors), TRAINED)
+
+
+def fractal_result(seeds):
+    curves = (dc.data.coarse, dc.data.fine)
+    return FractalTraining(
+        curves, (1, 2), (5,), np.ones((2, 4)), np.full((2, 2, 1, seeds), 0.75), np.ones(2), TRAINED
+    )  # fmt: skip
+
+
+CAPTIONS = {
+    "parity": (lambda: dc.plot.basin(parity_result()),
+               ["Seeds a noise scale: 3;", "fans of the layer.", TELLS, "are 95 % intervals (Wilson)", "below 0.01"]),
+    "fans": (lambda: dc.plot.basin([parity_result(), parity_result("pattern", seeds=4)]),
+             ["Seeds a noise scale: 3 and 4;", "fans of the layer and pattern.", TELLS]),
+    "fft": (lambda: dc.plot.fft_basin(fft_result(4)),
+            ["single seeds, 5 a noise scale", "2 n log2 n weights", "standard deviation s / sqrt(n)", TELLS]),
+    "scaling": (lambda: dc.plot.fft_scaling([fft_result(4), fft_result(8)], tolerance=0.5),
+                ["single seeds, 5 a noise scale", "the fewest with an error of at most 0.5.", TELLS]),
+    "best": (lambda: dc.plot.fft_scaling([fft_result(4)]), ["the fewest with the least error."]),
+    "depths": (lambda: dc.plot.fractal_depths(fractal_result(8)),
+               ["Means of 8 seeds; bars: two standard errors of the mean", TELLS]),
+    "curves": (lambda: dc.plot.fractal_curves(fractal_result(1)), ["Means of 1 seed; one seed has no bars", TELLS]),
+    "sparsification": (lambda: dc.plot.sparsification(curve((0, 1), np.ones((6, 2))), tolerance=1.0),
+                       ["Thin lines: 6 networks a curve", "error is at most 1."]),
+    "fractal": (lambda: dc.plot.fractal(dc.fractal(DUST, 1), resolution=9), ["yellow: the margin", "9 points an axis"]),
+    "slope": (lambda: dc.plot.basin(dc.basin([1, 2, 3], np.arange(8) < np.array([[8], [5], [1]]))),
+              ["8 seeds a noise scale", "Wilson's 95 % interval", "a logistic fit, 95 % by a bootstrap"]),
+    "jump": (lambda: dc.plot.basin(dc.basin([1, 2], np.arange(8) < np.array([[8], [0]]), confidence=0.9)),
+             ["Wilson's 90 % interval", "in the jump, 90 % between 1 and 2"]),
+    "unknown": (lambda: dc.plot.basin(dc.basin([1, 2], np.ones((2, 8), bool))), ["unknown, 95 % between 2 and inf"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CAPTIONS)
+def test_figures_say_what_their_numbers_are(name):
+    draw, expected = CAPTIONS[name]
+    figure = draw()
+    for part in expected:
+        assert part in told(figure)
+    for axes in figure.axes:
+        assert axes.get_xlabel()
+        assert axes.get_ylabel() or axes is not figure.axes[0]
+
+
+def test_a_result_without_settings_makes_none_up():
+    assert "Training" not in told(dc.plot.basin(parity_result(settings=None)))
+
+
+def test_noise_of_zero_has_a_place_on_the_axis():
+    for scales, kind in (((0.0, 0.1), "symlog"), ((0.1, 1.0), "log")):
+        for axes in dc.plot.basin(parity_result(scales=scales)).axes:
+            assert axes.get_xscale() == kind

@@ -7,23 +7,10 @@ from . import (
     activations as activations,
     domains as domains,
     linear as linear,
-    losses as losses,
     systems as systems,
     targets as targets,
 )
-from ._analysis.cost import Cost as Cost, Costs as Costs, cost as cost
-from ._certify import Certificate as Certificate, certify as certify
-from ._change.perturb import perturb as perturb, reinitialize as reinitialize
 from ._checks import hint as _hint
-from ._compose import (
-    fan_out as fan_out,
-    parallel as parallel,
-    realify as realify,
-    repeat as repeat,
-    series as series,
-)
-from ._files import load as load, save as save
-from ._fit import Fit as Fit, fit as fit
 from .construction import (
     Bound as Bound,
     Claim as Claim,
@@ -37,15 +24,8 @@ from .network import (
     Layer as Layer,
     Network as Network,
     Repeat as Repeat,
-    Unit as Unit,
-    Units as Units,
     layer_outputs as layer_outputs,
-    run_with as run_with,
-    stack as stack,
-    units as units,
-    unstack as unstack,
 )
-from .rewrite import astype as astype, densify as densify, sparsity_pattern as sparsity_pattern
 from .systems import IFS as IFS
 from .targets import Target as Target
 
@@ -55,10 +35,12 @@ if TYPE_CHECKING:
         catalog as catalog,
         data as data,
         experiments as experiments,
+        losses as losses,
         plot as plot,
         testing as testing,
     )
     from ._analysis.basin import BasinEstimate as BasinEstimate, basin as basin
+    from ._analysis.cost import Cost as Cost, Costs as Costs, cost as cost
     from ._analysis.critical import CriticalNoise as CriticalNoise, critical_noise as critical_noise
     from ._analysis.distance import (
         WeightDistance as WeightDistance,
@@ -66,13 +48,28 @@ if TYPE_CHECKING:
         weight_distance as weight_distance,
     )
     from ._analysis.regions import LinearRegions as LinearRegions, linear_regions as linear_regions
+    from ._certify import Certificate as Certificate, certify as certify
+    from ._change.perturb import perturb as perturb, reinitialize as reinitialize
     from ._change.sparsification import (
         SparsificationCurve as SparsificationCurve,
         sparsification_curve as sparsification_curve,
     )
     from ._change.sparsify import sparsify as sparsify
+    from ._compose import (
+        fan_out as fan_out,
+        parallel as parallel,
+        realify as realify,
+        repeat as repeat,
+        series as series,
+    )
+    from ._files import load as load, save as save
+    from ._fit import Fit as Fit, fit as fit
     from ._sweep import Sweep as Sweep, sweep as sweep
     from .constructions import *  # noqa: F403
+    from .network.ensemble import stack as stack, unstack as unstack
+    from .network.intervention import run_with as run_with
+    from .network.unit_table import Unit as Unit, Units as Units, units as units
+    from .rewrite import astype as astype, densify as densify, sparsity_pattern as sparsity_pattern
 
 __version__ = "0.1.0"
 
@@ -97,12 +94,22 @@ _MODULES = (
 )
 _HOMES = {
     "_analysis.basin": ("BasinEstimate", "basin"),
+    "_analysis.cost": ("Cost", "Costs", "cost"),
     "_analysis.critical": ("CriticalNoise", "critical_noise"),
     "_analysis.distance": ("WeightDistance", "function_distance", "weight_distance"),
     "_analysis.regions": ("LinearRegions", "linear_regions"),
+    "_certify": ("Certificate", "certify"),
+    "_change.perturb": ("perturb", "reinitialize"),
     "_change.sparsification": ("SparsificationCurve", "sparsification_curve"),
     "_change.sparsify": ("sparsify",),
+    "_compose": ("fan_out", "parallel", "realify", "repeat", "series"),
+    "_files": ("load", "save"),
+    "_fit": ("Fit", "fit"),
     "_sweep": ("Sweep", "sweep"),
+    "network.ensemble": ("stack", "unstack"),
+    "network.intervention": ("run_with",),
+    "network.unit_table": ("Unit", "Units", "units"),
+    "rewrite": ("astype", "densify", "sparsity_pattern"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -17,7 +17,7 @@ from ._certify import METHODS, certify
 from ._checks import hint
 from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
-from .construction import shown
+from .construction.entry import shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """The tour: exact networks are built, certified, run on real input, damaged and retrained."""
 
+import collections
 import dataclasses
 import json
 import time
@@ -20,6 +21,12 @@ from .experiments import ParityBasin, parity_basin
 from .experiments.parity_basin import KINDS
 from .plot._matplotlib import is_installed
 
+# What the verdicts of certificates that hold say.
+_VERDICTS = {
+    "proved": "on the whole domain, in any order of operations",
+    "enumerated": "every input was run, here",
+    "tested": "drawn inputs were run",
+}
 # The file check cuts a file into rows of so many bits, and runs so many rows at once.
 _ROW, _ROWS = 2**10, 2**12
 
@@ -46,36 +53,44 @@ def catalog_table(say: Callable[[str], Any]) -> list[dict[str, Any]]:
     say("1. Every construction of the catalog, built and certified\n")
     named = max(len(name) for name in catalog.ENTRIES) + 1
     what = max(len(entry.summary) for entry in catalog.ENTRIES.values()) + 1
-    heads = f"{'name':{named}}{'what':{what}}{'where':30} {'depth':>5} {'neurons':>7} {'synapses':>8} {'theorem':>8}  "
-    say(heads + f"{'claimed error':17}certificate" + " " * 46 + "time")
+    heads = f"{'name':{named}}{'what':{what}}{'depth':>5} {'neurons':>7} {'synapses':>8} {'theorem':>8}  "
+    say(heads + f"{'claimed error':17}{'certificate':58}time    where")
     rows = []
     for name, entry in catalog.ENTRIES.items():
-        began = time.perf_counter()
-        construction = entry.build()
-        proof, size = certify(construction), cost(construction)
-        expected = catalog.row(entry, construction).expected
-        domain = construction.claim.domain
-        row = {
-            "name": name,
-            "size": dict(entry.size),
-            "computes": entry.summary,
-            "domain": repr(domain),
-            **dataclasses.asdict(size),
-            "theorem": entry.formula.text if entry.formula else None,
-            "theorem_synapses": expected,
-            "formula_holds": expected is None or expected == size.synapses,
-            "claim": str(construction.claim.error),
-            **dataclasses.asdict(proof) | {"name": name},
-            "certified": _is_certified(construction, proof),
-            "seconds": time.perf_counter() - began,
-        }
+        row = _row(name, entry)
         rows.append(row)
-        shown = "" if expected is None else expected
+        theorem = "" if row["theorem_synapses"] is None else row["theorem_synapses"]
         say(
-            f"{name:{named}}{entry.summary:{what}}{row['domain']:30} {size.depth:5} {size.neurons:7} {size.synapses:8} "
-            f"{shown:>8}  {row['claim']:17}{proof!s:57}{row['seconds']:5.2f} s"
+            f"{name:{named}}{entry.summary:{what}}{row['depth']:5} {row['neurons']:7} {row['synapses']:8} "
+            f"{theorem:>8}  {row['claim']:17}{row['certificate']:57}{row['seconds']:5.2f} s  {row['domain']}"
         )
+    say("")
+    for verdict, count in collections.Counter(row["verdict"] for row in rows).items():
+        say(f"   {count:3} {verdict:10}  {_VERDICTS.get(verdict, '')}".rstrip())
     return rows
+
+
+def _row(name: str, entry: catalog.Entry) -> dict[str, Any]:
+    """One construction of the catalog: what it is, what it costs, and its certificate."""
+    began = time.perf_counter()
+    construction = entry.build()
+    proof, size = certify(construction), cost(construction)
+    expected = catalog.row(entry, construction).expected
+    return {
+        "name": name,
+        "size": dict(entry.size),
+        "computes": entry.summary,
+        "domain": repr(construction.claim.domain),
+        **dataclasses.asdict(size),
+        "theorem": entry.formula.text if entry.formula else None,
+        "theorem_synapses": expected,
+        "formula_holds": expected is None or expected == size.synapses,
+        "claim": str(construction.claim.error),
+        "certificate": str(proof),
+        **dataclasses.asdict(proof) | {"name": name},
+        "certified": _is_certified(construction, proof),
+        "seconds": time.perf_counter() - began,
+    }
 
 
 def _is_certified(construction: Construction, proof: Certificate) -> bool:

@@ -15,19 +15,8 @@ from ._checks import hint
 from ._compose import fan_out, parallel, realify, repeat, series
 from ._io.html import html_table
 from ._io.tables import dataframe, text_table
-from .construction import (
-    Built,
-    Construction,
-    Entry,
-    FanOut,
-    Formula,
-    Origin,
-    Parallel,
-    Repeated,
-    Rewritten,
-    Series,
-    shown,
-)
+from .construction import Built, Construction, FanOut, Origin, Parallel, Repeated, Rewritten, Series
+from .construction.entry import Entry, Formula, shown
 from .construction.origin import thawed
 from .constructions import BUILDERS
 from .rewrite import densify

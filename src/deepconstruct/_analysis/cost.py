@@ -11,7 +11,8 @@ from .._io.tables import dataframe, text_table
 from ..activations import Identity, groups
 from ..construction import Construction, as_network
 from ..linear.queries import nonzeros
-from ..network import Layer, Network, flat_layers, stack_size, unstack
+from ..network import Layer, Network, flat_layers, stack_size
+from ..network.ensemble import unstack
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The noise at which half the runs fail, by bisection."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +19,11 @@ class CriticalNoise:
     """Where success falls through one half.
 
     Attributes:
-        critical: the middle of the bracket.
-        bracket: the two scales, closer than the tolerance, between which the share of these seeds
-            that succeed falls through one half.
+        critical: the middle of the bracket; NaN where an end of it isn't known.
+        bracket: the last scale up to which more than half of these seeds succeed, and the first from
+            which on fewer do (0 and infinity where exactly half succeed at the end of the range). They are
+            closer than the tolerance, unless the share is exactly one half from one scale to another,
+            as it can be for an even number of seeds: then all of that range is between them.
         interval: what the seeds say of all seeds, with the given confidence; 0 and infinity where an
             end isn't known.
         scales: every scale that was run, in increasing order.
@@ -39,10 +42,12 @@ class CriticalNoise:
 
     def __str__(self) -> str:
         tried = ", ".join(f"{n}/{self.runs} at {s:.4g}" for s, n in zip(self.scales, self.successes, strict=True))
-        low, high = self.interval
+        critical = "unknown" if math.isnan(self.critical) else f"{self.critical:.4g}"
+        bracket = "falls through one half between {:.4g} and {:.4g}".format(*self.bracket)
+        interval = "between {:.4g} and {:.4g}".format(*self.interval)
         return (
-            f"critical noise {self.critical:.4g} ({100 * self.confidence:g} %: between {low:.4g} and {high:.4g})\n"
-            f"successes: {tried}"
+            f"critical noise {critical} ({100 * self.confidence:g} %: {interval})\n"
+            f"success of these {self.runs} seeds {bracket}: {tried}"
         )
 
 
@@ -59,7 +64,8 @@ def critical_noise(
     """Find the noise at which half the runs succeed, by bisection.
 
     All scales are run with the same keys, so that the share of successes falls as one curve. A run
-    counts as failed if its answer is false, so NaN in `error < limit` is a failure.
+    counts as failed if its answer is false, so NaN in `error < limit` is a failure. Where each seed
+    succeeds up to a threshold of its own, the critical noise is the median of these seeds' thresholds.
 
     The interval reaches from the last scale at which the rate is above one half by its Wilson interval
     to the first at which it is below; both are found by bisection, too. Where each seed succeeds up to
@@ -76,7 +82,7 @@ def critical_noise(
         key: a PRNG key.
 
     Returns:
-        A `CriticalNoise`, after at most about `3 log2((high - low) / tolerance) + 2` scales.
+        A `CriticalNoise`, after at most about `4 log2((high - low) / tolerance) + 2` scales.
 
     Raises:
         ValueError: fewer than half the seeds succeed at `low`, or more than half at `high`; `low` not
@@ -104,25 +110,30 @@ def critical_noise(
         raise ValueError(f"critical_noise: at least half must succeed at low={low:g}; got {tried[low]} of {seeds}")
     if 2 * tried[high] > seeds:
         raise ValueError(f"critical_noise: at most half may succeed at high={high:g}; got {tried[high]} of {seeds}")
-    # Half of the seeds; then as many as show a rate above one half, and as few as show one below.
+    # More than half of the seeds, and half of them: the same for an odd number.
+    start, _ = _bisect(tried, count, seeds // 2 + 1, tolerance)
+    _, end = _bisect(tried, count, (seeds + 1) // 2, tolerance)
+    # As many as show a rate above one half, and as few as show one below.
     rates = wilson_intervals(np.arange(seeds + 1), seeds, confidence)
-    bracket = _bisect(tried, count, (seeds + 1) // 2, tolerance)
     _bisect(tried, count, int(np.sum(rates[:, 0] <= 0.5)), tolerance)
     _bisect(tried, count, int(np.sum(rates[:, 1] < 0.5)), tolerance)
     scales = tuple(sorted(tried))
     successes = tuple(tried[scale] for scale in scales)
     interval = half_between(np.array(scales), rates[list(successes)])
-    return CriticalNoise(sum(bracket) / 2, bracket, interval, scales, successes, seeds, confidence)
+    critical = (start + end) / 2 if math.isfinite(start) and math.isfinite(end) else math.nan
+    return CriticalNoise(critical, (max(start, 0.0), end), interval, scales, successes, seeds, confidence)
 
 
 def _bisect(
     tried: dict[float, int], count: Callable[[float], int], needed: int, tolerance: float
 ) -> tuple[float, float]:
-    """Try scales until those between which the count falls below `needed` are close."""
+    """Try scales until those between which the count falls below `needed` are close; infinite if outside."""
     scales = sorted(tried)
     enough = [tried[scale] >= needed for scale in scales]
-    if all(enough) or not enough[0]:
-        return scales[0], scales[-1]
+    if not enough[0]:
+        return -math.inf, scales[0]
+    if all(enough):
+        return scales[-1], math.inf
     first = enough.index(False)
     low, high = scales[first - 1], scales[first]
     while high - low > tolerance:

@@ -1,6 +1,7 @@
 """Changes of hidden units that leave the function alone, and a form without them."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Inexact, Int
@@ -15,6 +16,8 @@ _ROUNDS, _SETTLED = 2000, 1e-13
 
 # One affine map, with the bias as its last column.
 Matrix = Inexact[np.ndarray, "out columns"]
+# The activations of a layer with the number of units of each, in order.
+Groups = Sequence[tuple[AbstractActivation, int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +37,17 @@ class Units:
     phase: bool
 
 
-def hidden_units(layer: Layer, is_complex: bool) -> list[Units]:
+def hidden_groups(network: Network) -> list[Groups]:
+    """The activations of the units of every hidden layer."""
+    return [groups(layer.activation, layer.out_size) for layer in flat_layers(network)[:-1]]
+
+
+def hidden_units(kinds_in_order: Groups, is_complex: bool) -> list[Units]:
     """The units of a layer by activation."""
     found: dict[object, list[int]] = {}
     kinds: dict[object, AbstractActivation] = {}
     first = 0
-    for index, (activation, width) in enumerate(groups(layer.activation, layer.out_size)):
+    for index, (activation, width) in enumerate(kinds_in_order):
         # Units of one softmax may change places among themselves only.
         name = (index, activation) if isinstance(activation, Softmax) else activation
         found.setdefault(name, []).extend(range(first, first + width))
@@ -70,21 +78,48 @@ def _units(activation: AbstractActivation, indices: np.ndarray, is_complex: bool
 def canonical(network: Network) -> list[Matrix]:
     """The affine maps of the same function in double precision, `[W | b]` each, in a form of its own.
 
-    A sigmoid is read as one half and an odd function; the half goes into the bias behind it. Units
-    that may be scaled are balanced, which gives the smallest norm of all rescaled weights: unique up
-    to signs and phases, and continuous. Units that can't matter are zero.
+    A sigmoid is read as one half and an odd function; the half goes into the bias behind it. Then units
+    are `balanced`.
     """
     layers = flat_layers(network)
     is_complex = np.issubdtype(network.dtype, np.complexfloating)
     maps = [_affine(layer, np.complex128 if is_complex else np.float64) for layer in layers]
-    for layer, after in zip(layers[:-1], maps[1:], strict=True):
-        after[:, -1] += after[:, :-1] @ _constant_part(layer)
-    units = [hidden_units(layer, is_complex) for layer in layers[:-1]]
+    for kinds, after in zip(hidden_groups(network), maps[1:], strict=True):
+        after[:, -1] += after[:, :-1] @ _constant_part(kinds)
+    return balanced(maps, hidden_groups(network))
+
+
+def balanced(maps: list[Matrix], hidden: list[Groups]) -> list[Matrix]:
+    """The maps with those units balanced that may be scaled: the smallest norm of all rescaled weights.
+
+    Unique up to signs and phases, and continuous. Units that can't matter are zero.
+    """
+    maps = [matrix.copy() for matrix in maps]
+    units = [hidden_units(kinds, np.iscomplexobj(maps[0])) for kinds in hidden]
     for _ in range(_ROUNDS):
         moved = [_balance(part, before, after) for group, before, after in _joints(units, maps) for part in group]
         if max(moved, default=0) <= _SETTLED:
             break
     return maps
+
+
+def widened(maps: list[Matrix], hidden: list[Groups], wider: list[Groups]) -> list[Matrix]:
+    """The maps with units of zero weights behind those of each group, up to the wider groups."""
+    ends = [np.arange(maps[0].shape[1] - 1), *map(places_among, hidden, wider), np.arange(maps[-1].shape[0])]
+    sizes = [len(ends[0]), *(sum(width for _, width in kinds) for kinds in wider), len(ends[-1])]
+    found = []
+    for k, matrix in enumerate(maps):
+        wide = np.zeros((sizes[k + 1], sizes[k] + 1), matrix.dtype)
+        wide[np.ix_(ends[k + 1], np.append(ends[k], sizes[k]))] = matrix
+        found.append(wide)
+    return found
+
+
+def places_among(kinds: Groups, wider: Groups) -> Int[np.ndarray, " units"]:
+    """Where the units of a layer stand in the layer whose groups are as wide or wider."""
+    starts = np.cumsum([0, *(width for _, width in wider)])
+    parts = [start + np.arange(width) for start, (_, width) in zip(starts[:-1], kinds, strict=True)]
+    return np.concatenate(parts)
 
 
 def _affine(layer: Layer, dtype: type) -> Matrix:
@@ -93,10 +128,9 @@ def _affine(layer: Layer, dtype: type) -> Matrix:
     return np.concatenate([np.asarray(as_matrix(layer.linear)).astype(dtype), column[:, None].astype(dtype)], axis=1)
 
 
-def _constant_part(layer: Layer) -> np.ndarray:
+def _constant_part(kinds: Groups) -> np.ndarray:
     """What is added to an odd function by each unit of a layer."""
-    parts = groups(layer.activation, layer.out_size)
-    return np.concatenate([np.full(width, 0.5 if isinstance(part, Sigmoid) else 0.0) for part, width in parts])
+    return np.concatenate([np.full(width, 0.5 if isinstance(part, Sigmoid) else 0.0) for part, width in kinds])
 
 
 def _joints(units: list[list[Units]], maps: list[Matrix]) -> list[tuple[list[Units], Matrix, Matrix]]:

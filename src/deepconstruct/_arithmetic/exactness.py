@@ -25,6 +25,7 @@ from .trust import is_known
 
 _ACTIVATIONS = (Identity, ReLU, Step, Square, Power)
 _LARGEST_PATTERNS = 12
+_DOUBLE = 53
 
 
 def is_exact_on(network: Network, domain: AbstractDomain) -> bool:
@@ -59,21 +60,28 @@ def is_exact_after_step(network: Network) -> bool:
 class _Units:
     """What the units of a layer hold: multiples of `step` (infinite where only 0 is held) in `[low, high]`.
 
-    While they are summed up, `mass` is the largest sum of the moduli of their terms. Of complex units
-    both parts are such multiples, and `high = -low` bounds the sum of their moduli.
+    While they are summed up, partial sums lie in `[-fall, rise]`, in any order: those are the sums of all
+    negative and of all positive terms. Of complex units both parts are such multiples, and
+    `high = -low` bounds the sum of their moduli.
     """
 
     step: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    mass: np.ndarray
+    fall: np.ndarray
+    rise: np.ndarray
+
+    @property
+    def moduli(self) -> np.ndarray:
+        """The largest modulus of any partial sum."""
+        return np.maximum(self.fall, self.rise)
 
     def part(self, start: int, stop: int) -> "_Units":
         return _Units(*(getattr(self, field.name)[start:stop] for field in dataclasses.fields(self)))
 
 
 def _units(step: np.ndarray, low: np.ndarray, high: np.ndarray) -> _Units:
-    return _Units(step, low, high, np.maximum(-low, high))
+    return _Units(step, low, high, np.maximum(-low, 0), np.maximum(high, 0))
 
 
 def _joined(parts: list[_Units]) -> _Units:
@@ -90,7 +98,7 @@ def _digits(layers: tuple[Layer, ...], units: _Units, dtype: Any) -> int | None:
     walk = _Walk(dtype)
     try:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            walk.check(units.step, units.mass, floats=True)
+            walk.check(units.step, units.moduli, floats=True)
             for layer in layers:
                 units = walk.through(layer, units)
             for first, second in itertools.pairwise(layers):
@@ -117,7 +125,9 @@ class _Walk:
         number that doesn't fit is one of the grid, and rounding is monotone.
         """
         ratio = np.where((moduli == 0) | floats, 1.0, moduli / step)
-        if not np.all((ratio < 2.0**self.precision) & (moduli <= self.most) & ((step >= self.least) | (moduli == 0))):
+        # The least power of two that doesn't fit is a float as well, but in double precision the next number is it too.
+        fits = ratio < 2.0**self.precision if self.precision >= _DOUBLE else ratio <= 2.0**self.precision
+        if not np.all(fits & (moduli <= self.most) & ((step >= self.least) | (moduli == 0))):
             raise _Rounds
         self.digits = max(self.digits, math.frexp(float(ratio.max(initial=1.0)))[1])
 
@@ -167,15 +177,18 @@ class _Walk:
         rows, cols, values = rows[kept], cols[kept], values[kept]
         quanta, sizes, step = _quanta(values), _sizes(values), np.full(size, np.inf)
         np.minimum.at(step, rows, quanta * units.step[cols])
-        mass = np.bincount(rows, sizes * held[cols], size)
-        copies = (np.bincount(rows, minlength=size) == 1) & (np.bincount(rows, sizes != quanta, size) == 0)
-        self.check(step, mass, floats=copies)
         if self.is_complex:
-            return _Units(step, -mass, mass, mass)
-        weights = values.astype(np.float64)
-        ends = np.stack([weights * units.low[cols], weights * units.high[cols]])
-        low, high = (np.bincount(rows, end, size) for end in (ends.min(axis=0), ends.max(axis=0)))
-        return _Units(step, low, high, mass)
+            mass = np.bincount(rows, sizes * held[cols], size)
+            sums = _Units(step, -mass, mass, mass, mass)
+        else:
+            weights = values.astype(np.float64)
+            ends = np.stack([weights * units.low[cols], weights * units.high[cols]])
+            low, high = ends.min(axis=0), ends.max(axis=0)
+            terms = (low, high, np.maximum(-low, 0), np.maximum(high, 0))
+            sums = _Units(step, *(np.bincount(rows, term, size) for term in terms))
+        copies = (np.bincount(rows, minlength=size) == 1) & (np.bincount(rows, sizes != quanta, size) == 0)
+        self.check(step, sums.moduli, floats=copies)
+        return sums
 
     def biased(self, bias: Any, units: _Units) -> _Units:
         """The sums with the biases, which may be added to them at any place."""
@@ -183,12 +196,16 @@ class _Walk:
             return units
         values = np.asarray(bias)
         self.check_stored(values)
-        step, mass = np.minimum(units.step, _quanta(values)), units.mass + _sizes(values)
-        self.check(step, mass, floats=values == 0)
+        step = np.minimum(units.step, _quanta(values))
         if self.is_complex:
-            return _Units(step, -mass, mass, mass)
-        values = values.astype(np.float64)
-        return _Units(step, units.low + values, units.high + values, mass)
+            mass = units.rise + _sizes(values)
+            sums = _Units(step, -mass, mass, mass, mass)
+        else:
+            values = values.astype(np.float64)
+            fall, rise = units.fall + np.maximum(-values, 0), units.rise + np.maximum(values, 0)
+            sums = _Units(step, units.low + values, units.high + values, fall, rise)
+        self.check(step, sums.moduli, floats=values == 0)
+        return sums
 
     def active(self, activation: AbstractActivation, units: _Units) -> _Units:
         """What units hold behind their activation."""

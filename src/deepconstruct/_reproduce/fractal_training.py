@@ -84,7 +84,9 @@ def _mean(runs: np.ndarray) -> str:
 
 
 def _data(training: FractalTraining, settings: Mapping[str, Any]) -> dict[str, Any]:
-    return vars(training) | {"curves": settings["curves"]}  # by number
+    """As numbers; curves by theirs, and settings stand beside the results."""
+    shown = {name: value for name, value in vars(training).items() if name != "settings"}
+    return shown | {"curves": settings["curves"]}
 
 
 _QUICK = {

@@ -3,15 +3,6 @@
 from .bound import Bound as Bound, Robustness as Robustness, largest as largest, spread as spread
 from .claim import Claim as Claim
 from .construction import Construction as Construction, as_network as as_network, claim as claim
-from .encoding import digest as digest
-from .entry import (
-    Entry as Entry,
-    Formula as Formula,
-    Size as Size,
-    formula as formula,
-    shown as shown,
-    sizes as sizes,
-)
 from .origin import (
     Built as Built,
     FanOut as FanOut,

@@ -164,7 +164,7 @@ def digest(value: Network | Claim) -> str:
 
     Example:
         >>> import deepconstruct as dc
-        >>> from deepconstruct.construction import digest
+        >>> from deepconstruct.construction.encoding import digest
         >>> digest(dc.parity(4).network) == digest(dc.parity(4).network)
         True
         >>> digest(dc.parity(4).claim) == digest(dc.parity(5).claim)

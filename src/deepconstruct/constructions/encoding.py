@@ -11,7 +11,8 @@ import numpy as np
 
 from .._arithmetic.rounding import unit_roundoff
 from .._checks import check_allocation, check_dtype, check_size, digits
-from ..construction import Claim, Construction, Entry, Robustness, builder, formula, sizes
+from ..construction import Claim, Construction, Robustness, builder
+from ..construction.entry import Entry, formula, sizes
 from ..domains import AbstractDomain, Bits, Signs
 from ..linear import BlockDiagonal
 from ..network import Label, Layer, Network

@@ -18,7 +18,8 @@ from .._arithmetic.rounding import unit_roundoff
 from .._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from .._compose import realify
 from .._roots import roots_of_unity
-from ..construction import Bound, Claim, Construction, Entry, Robustness, builder, formula, sizes
+from ..construction import Bound, Claim, Construction, Robustness, builder
+from ..construction.entry import Entry, formula, sizes
 from ..domains import Space
 from ..linear import Butterfly, Dense
 from ..linear.butterfly import bit_reversal

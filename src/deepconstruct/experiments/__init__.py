@@ -1,5 +1,6 @@
 """The papers' experiments, built from public pieces: copy one and change it."""
 
+from ._settings import Settings as Settings
 from .fft_basin import FFTBasin as FFTBasin, fft_basin as fft_basin
 from .fractal_training import (
     SOURCE_CURVES as SOURCE_CURVES,
@@ -13,6 +14,7 @@ __all__ = [
     "FFTBasin",
     "FractalTraining",
     "ParityBasin",
+    "Settings",
     "fft_basin",
     "fractal_training",
     "parity_basin",

@@ -19,7 +19,7 @@ from ..constructions import fft
 from ..losses import l1, population
 from ..network import Network
 from ..rewrite import densify
-from ._noise import checked_scales, chosen_optimizer
+from ._settings import Settings, checked_scales, chosen_optimizer, told_optimizer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,6 +35,7 @@ class FFTBasin:
         exact: the curve of the construction itself.
         untrained, trained: the curves of the runs before and after training; errors of shape
             `(scales, seeds, counts)`.
+        settings: how the runs were trained, for figures; `None` if that isn't known.
     """
 
     n: int
@@ -42,6 +43,7 @@ class FFTBasin:
     exact: SparsificationCurve
     untrained: SparsificationCurve
     trained: SparsificationCurve
+    settings: Settings | None = None
 
     @property
     def synapses(self) -> int:
@@ -85,6 +87,10 @@ def fft_basin(
     The loss is the exact expectation over white inputs, an output, plus an L1 penalty. One `dc.sweep`
     over scales and seeds, on all devices.
 
+    There is no activation to choose: the FFT is a linear map, and so is each of its factors. With any other
+    function between the factors they would compute no Fourier transform, there would be no solution
+    to come home to, and the loss would have no exact expectation.
+
     Args:
         n: the size, a power of two of at least 2.
         scales: noise scales `s`; real and imaginary parts of all entries get noise of standard
@@ -119,7 +125,7 @@ def fft_basin(
     """
     scales = checked_scales("fft_basin", scales)
     learning_rate = check_scalar("fft_basin", "learning_rate", learning_rate)
-    optimizer = chosen_optimizer("fft_basin", optimizer, optax.adam(learning_rate), store)
+    chosen = chosen_optimizer("fft_basin", optimizer, optax.adam(learning_rate), store)
     exact = fft(check_size("fft_basin", "n", n, minimum=2), norm="ortho")
     network = densify(exact.network)
     # A covariance of 1 / n makes the sum over outputs their mean.
@@ -131,7 +137,7 @@ def fft_basin(
 
     def run(key: PRNGKeyArray, scale: Array) -> dict[str, Array]:
         start = perturb(network, scale, key=key)  # Glorot's sqrt(2 / (n + n)) is 1 / sqrt(n)
-        trained = fit(start, error + l1(beta, squared=squared), optimizer, steps=steps, key=key)
+        trained = fit(start, error + l1(beta, squared=squared), chosen, steps=steps, key=key)
         return {"untrained": curve(start), "trained": curve(trained.network)}
 
     grid = {"scale": np.asarray(scales, np.finfo(network.dtype).dtype)}
@@ -139,4 +145,7 @@ def fft_basin(
     name = f"fft-n{n}-{steps}-{learning_rate}-{penalty}" if store is not None else f"fft {n:4}"
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=key)
     curves = (SparsificationCurve(reference.counts, jnp.asarray(found[when])) for when in ("untrained", "trained"))
-    return FFTBasin(n, scales, reference, *curves)
+    told = told_optimizer(optimizer, f"Adam at {learning_rate:g}")
+    loss = f"mean squared error + {beta:g} L1{' squared' if squared else ''}"
+    settings = Settings(steps, None, told, loss, "linear", "the exact expectation")
+    return FFTBasin(n, scales, reference, *curves, settings=settings)

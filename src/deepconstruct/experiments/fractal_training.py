@@ -17,13 +17,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_scalar, check_size
 from .._fit import fit
 from .._sweep import sweep
-from ..activations import Identity, ReLU
+from ..activations import AbstractActivation, Identity, ReLU, as_activation
 from ..constructions import fractal
 from ..data import Curve, FractalDistribution, finest, power
 from ..linear import Dense
 from ..network import Layer, Network
 from ..systems import IFS, cantor_dust
-from ._noise import chosen_optimizer
+from ._settings import Settings, chosen_optimizer, stored_activation, told_optimizer
 
 SOURCE_CURVES = MappingProxyType(
     {1: power(0), 2: finest(3), 3: finest(2), 4: power(5), 5: power(9), 6: finest(1)},
@@ -45,6 +45,7 @@ class FractalTraining:
         values: of the curves, `P(0), ..., P(level)`, shape `(curves, level + 1)`.
         accuracy: of the trained networks, shape `(curves, depths, widths, seeds)`.
         exact: of the construction on the same test points, shape `(curves,)`.
+        settings: how the networks were trained, for figures; `None` if that isn't known.
     """
 
     curves: tuple[Curve, ...]
@@ -53,6 +54,7 @@ class FractalTraining:
     values: Float[np.ndarray, "curves levels"]
     accuracy: Float[np.ndarray, "curves depths widths seeds"]
     exact: Float[np.ndarray, " curves"]
+    settings: Settings | None = None
 
     def best(self) -> Float[np.ndarray, "curves seeds"]:
         """Accuracies at the largest depth, of the width that is best there on average, for every curve."""
@@ -72,6 +74,7 @@ def fractal_training(
     steps: int = 10_000,
     batch_size: int = 100,
     learning_rate: float = 1e-3,
+    activation: Any = "relu",
     optimizer: Any = None,
     train_points: int = 50_000,
     test_points: int = 5_000,
@@ -79,11 +82,12 @@ def fractal_training(
     progress: bool = True,
     key: PRNGKeyArray,
 ) -> FractalTraining:
-    """Train ReLU networks to tell the points of a fractal from others, and test the construction beside them.
+    """Train networks to tell the points of a fractal from others, and test the construction beside them.
 
-    Networks have hidden ReLU layers of one width and a linear readout; weights are drawn from a normal
-    distribution cut at two standard deviations of `1 / sqrt(fan_in)`, biases are 0.1. The loss is the hinge
-    loss, the optimizer Adam. Seeds differ in their weights and minibatches, not in the points.
+    Networks have hidden layers of one width, of ReLU units unless told otherwise, and a linear readout;
+    weights are drawn from a normal distribution cut at two standard deviations of `1 / sqrt(fan_in)`,
+    biases are 0.1. The loss is the hinge loss, the optimizer Adam. Seeds differ in their weights and
+    minibatches, not in the points.
 
     Args:
         system: an iterated function system; the Cantor dust of the plane if `None`.
@@ -95,6 +99,8 @@ def fractal_training(
         steps: training steps.
         batch_size: points a step.
         learning_rate: of Adam at the start; it falls to 0 along a cosine, so that the last steps are no noise.
+        activation: of the hidden units, by name or as an object of `dc.activations`; a `Custom` one without a
+            store, which couldn't tell it from others. The construction beside them keeps its ReLU units.
         optimizer: another than Adam, from Optax; without a store, which couldn't tell it from others.
         train_points: points to train on, drawn once a curve.
         test_points: fresh points for the accuracy.
@@ -108,6 +114,7 @@ def fractal_training(
     Raises:
         ValueError: no curve, one that doesn't fit the level, or a level whose cells aren't resolved; a depth,
             a width or a number of points below 1.
+        TypeError: an unknown activation.
 
     Source: Malach & Shalev-Shwartz, slides. Departures: negatives keep a margin from the cells that they
     leave (see `dc.data.FractalDistribution`); a learning rate from 0.001 down to 0, not of 0.005, and
@@ -134,7 +141,9 @@ def fractal_training(
     test_points = check_size("fractal_training", "test_points", test_points)
     distributions = [FractalDistribution(system, level, curve) for curve in curves]
     usual = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
-    optimizer = chosen_optimizer("fractal_training", optimizer, usual, store)
+    chosen = chosen_optimizer("fractal_training", optimizer, usual, store)
+    activation = as_activation("fractal_training", activation)
+    stored = stored_activation("fractal_training", activation, ReLU(), store)
     train_key, test_key, run_key = jax.random.split(key, 3)
     train = _points(distributions, train_key, train_points)
     test = _points(distributions, test_key, test_points)
@@ -148,12 +157,12 @@ def fractal_training(
             # Features first is the fast layout on a CPU.
             return jnp.mean(optax.losses.hinge_loss(network(x[chosen].T, axis=0)[0], y[chosen]))
 
-        start = relu_network(weight_key, (system.size, *(width,) * depth, 1))
-        trained = fit(start, hinge, optimizer, steps=steps, key=batch_key).network
+        start = random_network(weight_key, (system.size, *(width,) * depth, 1), activation)
+        trained = fit(start, hinge, chosen, steps=steps, key=batch_key).network
         return jnp.mean((trained(fresh.T, axis=0)[0] > 0) == (labels > 0))
 
     grid = {"depth": depths, "width": widths, "curve": np.arange(len(curves))}
-    settings = f"{system.name}-{level}-{_digest(train)}-{steps}x{batch_size}-{learning_rate}-{test_points}"
+    settings = f"{system.name}-{level}-{_digest(train)}-{steps}x{batch_size}-{learning_rate}-{test_points}{stored}"
     name = f"fractal-{settings}" if store is not None else "fractal"
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=run_key)
     accuracy = np.moveaxis(found["value"], 2, 0)
@@ -161,17 +170,20 @@ def fractal_training(
     outputs = jax.jit(jax.vmap(fractal(system, level).network))(x)[..., 0]
     exact = np.mean(np.asarray((outputs > 0.5) == (labels > 0)), axis=1)
     values = np.stack([distribution.values for distribution in distributions])
-    return FractalTraining(tuple(curves), tuple(depths), tuple(widths), values, accuracy, exact)
+    told = told_optimizer(optimizer, f"Adam from {learning_rate:g} to 0")
+    tested = f"{test_points:,} fresh points"
+    trained = Settings(steps, batch_size, told, "hinge loss", activation.name(), tested)
+    return FractalTraining(tuple(curves), tuple(depths), tuple(widths), values, accuracy, exact, trained)
 
 
-def relu_network(key: PRNGKeyArray, sizes: Sequence[int]) -> Network:
+def random_network(key: PRNGKeyArray, sizes: Sequence[int], activation: AbstractActivation) -> Network:
     """A random network with these sizes of input, hidden layers and output."""
     pairs = list(itertools.pairwise(sizes))
     layers = []
     for number, ((fan_in, fan_out), layer_key) in enumerate(zip(pairs, jax.random.split(key, len(pairs)), strict=True)):
         weights = jax.random.truncated_normal(layer_key, -2, 2, (fan_out, fan_in)) / np.sqrt(fan_in)
-        activation = Identity() if number == len(pairs) - 1 else ReLU()
-        layers.append(Layer(Dense(weights), jnp.full(fan_out, _BIAS), activation))
+        last = number == len(pairs) - 1
+        layers.append(Layer(Dense(weights), jnp.full(fan_out, _BIAS), Identity() if last else activation))
     return Network(tuple(layers))
 
 

@@ -16,11 +16,12 @@ from .._change.perturb import perturb
 from .._checks import check_choice, check_scalar
 from .._fit import fit
 from .._sweep import sweep
+from ..activations import Sigmoid
 from ..constructions import parity
 from ..losses import sampled
-from ..network import Network
+from ..network import Network, flat_layers
 from ..rewrite import densify
-from ._noise import checked_scales, chosen_optimizer
+from ._settings import Settings, checked_scales, chosen_optimizer, stored_activation, told_optimizer
 
 KINDS = ("dense", "structured")
 SCALES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
@@ -39,6 +40,7 @@ class ParityBasin:
         untrained, trained: mean squared test error before and after, shape `(scales, seeds)`.
         untrained_accuracy, accuracy: share of test inputs whose rounded output is right, before and after.
         fans: in whose units the noise is, as in `dc.perturb`.
+        settings: how the runs were trained, for figures; `None` if that isn't known.
     """
 
     n: int
@@ -49,6 +51,7 @@ class ParityBasin:
     untrained_accuracy: Float[np.ndarray, "scales seeds"]
     accuracy: Float[np.ndarray, "scales seeds"]
     fans: str = "layer"
+    settings: Settings | None = None
 
     def home(self) -> Bool[np.ndarray, "scales seeds"]:
         """Which runs came home: test error below 0.01 and every rounded output right."""
@@ -127,7 +130,9 @@ def parity_basin(
     network = densify(tree.network) if kind == "dense" else tree.network
     noise_key, data_key, test_key = jax.random.split(key, 3)
     loss = sampled(tree.claim, batch_size)
-    optimizer = chosen_optimizer("parity_basin", optimizer, optax.adam(learning_rate), store)
+    chosen = chosen_optimizer("parity_basin", optimizer, optax.adam(learning_rate), store)
+    units = flat_layers(tree.network)[0].activation
+    stored = stored_activation("parity_basin", units, Sigmoid(10.0), store)
     inputs = tree.claim.domain.sample(test_key, (TEST_INPUTS,))
     outputs = tree.claim.target(inputs)
 
@@ -138,13 +143,16 @@ def parity_basin(
     def run(key: PRNGKeyArray, scale: Array) -> dict[str, tuple[Array, Array]]:
         start = perturb(network, scale, fans=fans, key=key)
         # Not with the key of the run: all of them share the minibatches, which are then drawn once.
-        trained = fit(start, loss, optimizer, steps=steps, key=data_key).network
+        trained = fit(start, loss, chosen, steps=steps, key=data_key).network
         return {"before": measure(start), "after": measure(trained)}
 
     grid = {"scale": np.asarray(scales, tree.claim.dtype)}
-    settings = f"{kind}-n{n}-{steps}x{batch_size}-{learning_rate}-{fans}"
-    settings += "" if activation == "sigmoid" else f"-{activation}"
-    name = f"parity-{settings}" if store is not None else f"{kind:10}"
+    name = (
+        f"parity-{kind}-n{n}-{steps}x{batch_size}-{learning_rate}-{fans}{stored}" if store is not None else f"{kind:10}"
+    )
     found = sweep(run, grid, seeds=seeds, store=store, name=name, progress=progress, key=noise_key)
     columns = (found[f"{when}.{what}"] for what in (0, 1) for when in ("before", "after"))
-    return ParityBasin(n, scales, kind, *columns, fans=fans)
+    told = told_optimizer(optimizer, f"Adam at {learning_rate:g}")
+    test = f"{TEST_INPUTS:,} fresh inputs"
+    settings = Settings(steps, batch_size, told, "mean squared error", units.name(), test)
+    return ParityBasin(n, scales, kind, *columns, fans=fans, settings=settings)

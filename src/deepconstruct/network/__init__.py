@@ -1,7 +1,5 @@
 """Layers, repeated blocks and networks: weights, and nothing about what they compute."""
 
-from .ensemble import stack as stack, unstack as unstack
-from .intervention import run_with as run_with
 from .layer import Label as Label, Layer as Layer
 from .network import Network as Network, describe as describe
 from .queries import (
@@ -12,4 +10,3 @@ from .queries import (
 )
 from .repeat import Repeat as Repeat, block_layers as block_layers, repetition as repetition
 from .running import UNITS_HELD as UNITS_HELD, plan as plan
-from .unit_table import Unit as Unit, Units as Units, units as units

@@ -1,6 +1,8 @@
 """What the pictures need of matplotlib, imported on use, and their colors."""
 
 import importlib
+import textwrap
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +45,26 @@ def is_installed() -> bool:
     except ImportError:
         return False
     return True
+
+
+def caption(figure: "Figure", lines: Iterable[str]) -> None:
+    """Write below the axes what their numbers are: runs, settings, intervals."""
+    width = int(15 * figure.get_size_inches()[0])  # about that many letters fit
+    figure.supxlabel("\n".join(textwrap.fill(line, width) for line in lines), fontsize="small", color="dimgray")
+
+
+def noise_axis(axes: Any, scales: Any) -> None:
+    """A logarithmic axis of noise scales, which has a place for 0."""
+    least = min((scale for scale in scales if scale > 0), default=1.0)
+    if min(scales) > 0:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=least, linscale=0.5)
+
+
+def counted(number: int, what: str) -> str:
+    """`3 seeds`, `1 seed`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def colors(count: int) -> list[str]:

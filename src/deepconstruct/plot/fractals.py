@@ -95,7 +95,7 @@ def _draw_cells(axes: Any, system: IFS, level: int) -> str:
 
 
 def _square(axes: Any) -> None:
-    axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
+    axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
 
 
 def _draw_decisions(figure: "Figure", axes: Any, shown: Construction | Network, resolution: int) -> str:
@@ -119,6 +119,9 @@ def _draw_decisions(figure: "Figure", axes: Any, shown: Construction | Network, 
         image = kinds.reshape(resolution, resolution)
         axes.imshow(image, origin="lower", extent=(-1, 1, -1, 1), cmap=colors, vmin=0, vmax=2, interpolation="nearest")
         _square(axes)
+    drawn = "line: output" if net.in_size == 1 else "blue: output above 1/2, white: below"
+    claimed = "; yellow: the margin, where nothing is claimed" if isinstance(shown, Construction) else ""
+    mpl.caption(figure, [f"{drawn}{claimed}; {resolution:,} points an axis"])
     return shown.name if isinstance(shown, Construction) else ""
 
 
@@ -170,7 +173,7 @@ def truncations(
         places, 1 - found.accuracy, 3 * found.standard_error, fmt=".", color=POSITIVE, capsize=3,
         label=f"measured on {num:,} points, 3 standard errors",
     )  # fmt: skip
-    axes.set(xlabel="level j of the truncation", ylabel="error", ylim=(-0.02, 0.55), xticks=levels)
+    axes.set(xlabel="level j of the truncation", ylabel="error, share of points", ylim=(-0.02, 0.55), xticks=levels)
     axes.legend(fontsize="small")
     axes.set_title(repr(distribution) if title is None else title)
     return figure

@@ -38,7 +38,7 @@ def basin(basins: BasinEstimate | ParityBasin | Sequence[ParityBasin], *, title:
     if isinstance(basins, BasinEstimate):
         return _estimate(basins, title)
     basins = [basins] if isinstance(basins, ParityBasin) else basins
-    figure = mpl.Figure(figsize=(10, 4.4), layout="constrained")
+    figure = mpl.Figure(figsize=(12, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     sizes = sorted({result.n for result in basins})
     for result, color in zip(basins, colors(len(basins)), strict=True):
@@ -55,20 +55,40 @@ def basin(basins: BasinEstimate | ParityBasin | Sequence[ParityBasin], *, title:
     left.annotate("chance", (0, 0.25), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points")
     left.axhline(SUCCESS, color="gray", linewidth=0.8, linestyle="--", label="home, if below")
     left.plot([], [], ".", color="gray", label="single runs, trained")
-    left.set(xscale="log", yscale="log", xlabel="noise scale", ylabel="mean squared test error")
-    right.set(xscale="log", xlabel="noise scale", ylabel="share of runs that came home", ylim=(-0.05, 1.05))
-    # Below the axes, where it covers no run.
-    for axes, columns in ((left, 3), (right, 2)):
-        axes.legend(fontsize="small", ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    every = [scale for result in basins for scale in result.scales]
+    for axes in (left, right):
+        mpl.noise_axis(axes, every)
+        axes.set_xlabel("noise scale, in units of sqrt(2 / (fan in + fan out))")
+    left.set(yscale="log", ylabel="mean squared test error (outputs 0 and 1)")
+    right.set(ylabel="share of runs that came home", ylim=(-0.05, 1.05))
+    # Beside the axes, where it covers no run; colors mean the same on both.
+    figure.legend(*left.get_legend_handles_labels(), fontsize="small", loc="outside right center")
     figure.suptitle(title or f"Basin of attraction of parity, n = {', '.join(map(str, sizes))}")
+    mpl.caption(figure, _told(basins))
     return figure
 
 
+def _told(basins: Sequence[ParityBasin]) -> list[str]:
+    """What all numbers of a picture of basins are; each thing once."""
+    runs = " and ".join(dict.fromkeys(f"{result.trained.shape[1]:,}" for result in basins))
+    fans = " and ".join(dict.fromkeys(result.fans for result in basins))
+    settings = dict.fromkeys(str(result.settings) for result in basins if result.settings is not None)
+    percent = f"{100 * basins[0].estimate().confidence:g} %"
+    return [
+        f"Seeds a noise scale: {runs}; noise on weights, with the fans of the {fans}.",
+        *(f"Training: {text}." for text in settings),
+        f"Lines on the left are means over seeds; bands on the right are {percent} intervals (Wilson) of the shares.",
+        f"Home: test error below {SUCCESS:g} and every rounded output right.",
+    ]
+
+
 def _estimate(found: BasinEstimate, title: str | None) -> "Figure":
-    figure = mpl.Figure(figsize=(6, 4.4), layout="constrained")
+    figure = mpl.Figure(figsize=(6, 4.8), layout="constrained")
     axes = figure.subplots()
     percent = f"{100 * found.confidence:g} %"
-    axes.fill_between(found.noise, *found.rate_interval.T, color=POSITIVE, alpha=0.15, linewidth=0, label=percent)
+    axes.fill_between(
+        found.noise, *found.rate_interval.T, color=POSITIVE, alpha=0.15, linewidth=0, label=f"{percent} interval"
+    )
     axes.plot(found.noise, found.rate, "o-", color=POSITIVE, label="runs that succeeded")
     axes.axhline(0.5, color="gray", linewidth=0.8)
     if found.method == "logistic":
@@ -81,10 +101,23 @@ def _estimate(found: BasinEstimate, title: str | None) -> "Figure":
             max(low, found.noise[0]), min(high, found.noise[-1]), color=NEGATIVE, alpha=0.15, linewidth=0,
             label=f"jump, between {low:.3g} and {high:.3g}",
         )  # fmt: skip
-    axes.set(xlabel="noise scale", ylabel=f"share of {found.runs} runs that succeeded", ylim=(-0.05, 1.05))
+    axes.set(
+        xlabel="noise scale (in units of the runs)", ylabel=f"share of {found.runs} runs that succeeded",
+        ylim=(-0.05, 1.05),
+    )  # fmt: skip
     axes.legend(fontsize="small")
     axes.set_title(title or "Success against noise")
+    mpl.caption(figure, _told_of(found, percent))
     return figure
+
+
+def _told_of(found: BasinEstimate, percent: str) -> list[str]:
+    between = "between {:.3g} and {:.3g}".format(*found.interval)
+    critical = {
+        "logistic": f"Critical noise: a logistic fit, {percent} by a bootstrap over seeds.",
+        "separated": f"Critical noise: in the jump, {percent} {between}.",
+    }.get(found.method, f"Critical noise: unknown, {percent} {between}.")
+    return [f"{mpl.counted(found.runs, 'seed')} a noise scale; the band is Wilson's {percent} interval.", critical]
 
 
 def _name(basin: ParityBasin, basins: Sequence[ParityBasin]) -> str:
@@ -114,5 +147,10 @@ def spectrum(years: Any, values: Any, power: Any, *, peak: float) -> "Figure":
     right.plot(1 / frequencies, power[1:], color=POSITIVE)
     right.axvline(peak, color=NEGATIVE, linewidth=0.8)
     right.annotate(f" {peak:.1f} years", (peak, 0.95), xycoords=("data", "axes fraction"), color=NEGATIVE)
-    right.set(xscale="log", xlabel="period in years", ylabel="power", title="Spectrum, by the FFT network")
+    right.set(
+        xscale="log",
+        xlabel="period in years",
+        ylabel="power (sunspot numbers squared)",
+        title="Spectrum, by the FFT network",
+    )
     return figure

@@ -57,7 +57,15 @@ def sparsification(
     figure = mpl.Figure(figsize=(7, 4.4), layout="constrained")
     draw_curves(figure.subplots(), curves, names, tolerance, mark)
     figure.axes[0].set_title(title or "")
+    mpl.caption(figure, _told(curves, tolerance))
     return figure
+
+
+def _told(curves: Sequence[SparsificationCurve], tolerance: float | None) -> list[str]:
+    runs = {np.asarray(curve.errors).size // len(curve.counts) for curve in curves}
+    several = f"Thin lines: {' or '.join(map(str, sorted(runs)))} networks a curve; thick: their median."
+    dots = f"Dots: the fewest weights whose error is at most {tolerance:g}." if tolerance is not None else ""
+    return [text for text in (several if max(runs) > 1 else "", dots) if text]
 
 
 def draw_curves(

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.exactness import is_exact_on
-from .._checks import check_dtype, widest
+from .._checks import check_dtype
 from .._compose.rounding import dense_sums
 from ..construction import Claim, Construction, Rewritten, Robustness, as_network
-from ..linear import AbstractLinear, Composed, SignPatterns, SignProduct
+from ..linear import AbstractLinear, Composed, SignPatterns
 from ..network import Network, flat_layers, own
 
-# Maps whose claims count on the order in which they sum.
-_ORDERED = (SignPatterns, SignProduct, Composed)
+# Claims count on what these do one after another too: a bias is added to finished sums, and factors run apart.
+_IN_STEPS = (SignPatterns, Composed)
 
 
 def densify(network: Any) -> Any:
@@ -27,7 +27,7 @@ def densify(network: Any) -> Any:
     Returns:
         The same kind, all maps `Dense`, shared weights and biases unshared. A claim is kept, since
         adding zeros rounds nothing; but maps that sum in an order of their own, which rounds less
-        (`SignPatterns`, `SignProduct`, `Composed`), add the rounding of plain sums to it.
+        (`AbstractLinear.summation`, `SignPatterns`, `Composed`), add the rounding of plain sums to it.
 
     Raises:
         ValueError: a claim for which that rounding can't be bounded.
@@ -58,8 +58,11 @@ def _summed_anew(claim: Claim, dense: Network, changed: list[bool]) -> Claim:
 
 def _keeps_an_order(linear: AbstractLinear) -> bool:
     """Whether a map, or one of those that it is joined from, sums in an order of its own."""
-    parts = jax.tree.leaves(linear, is_leaf=lambda part: isinstance(part, _ORDERED))
-    return any(isinstance(part, _ORDERED) for part in parts)
+    return any(map(_is_ordered, jax.tree.leaves(linear, is_leaf=_is_ordered)))
+
+
+def _is_ordered(part: Any) -> bool:
+    return isinstance(part, _IN_STEPS) or (isinstance(part, AbstractLinear) and part.summation != "any")
 
 
 def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:
@@ -117,7 +120,7 @@ def astype(network: Any, dtype: Any) -> Any:
 
 def _claim_in(construction: Construction, cast: Network, dtype: np.dtype) -> Claim:
     claim, source = construction.claim, construction.network
-    if widest(source.dtype, dtype) == dtype:
+    if _holds_all_of(dtype, source.dtype):
         return dataclasses.replace(claim, dtype=dtype.name)
     pairs = zip(jax.tree.leaves(source), jax.tree.leaves(cast), strict=True)
     kept = all(np.array_equal(np.asarray(old), np.asarray(new).astype(old.dtype)) for old, new in pairs)
@@ -127,3 +130,9 @@ def _claim_in(construction: Construction, cast: Network, dtype: np.dtype) -> Cla
             "build the construction with dtype=..., or cast its .network"
         )
     return dataclasses.replace(claim, dtype=dtype.name, robustness=Robustness())
+
+
+def _holds_all_of(dtype: np.dtype, other: np.dtype) -> bool:
+    """Whether a dtype is at least as precise as another, and reaches as far."""
+    wide, narrow = jnp.finfo(dtype), jnp.finfo(other)
+    return bool(wide.nmant >= narrow.nmant and wide.maxexp >= narrow.maxexp and wide.minexp <= narrow.minexp)

@@ -6,15 +6,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..._arithmetic.rounding import holds_grid, unit_roundoff
+from ..._arithmetic.rounding import unit_roundoff
 from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step
-from ...construction import Bound, Claim, Construction, Entry, Robustness, builder, formula, sizes
+from ...construction import Bound, Claim, Construction, Robustness, builder
+from ...construction.entry import Entry, formula, sizes
 from ...domains import Bits
 from ...linear import Dense
 from ...network import Label, Layer, Network
 from ...targets import Product
 from ..gates.arguments import check_tolerance
+from ..grouping import in_groups
 from .conjunction import Conjunction, resolve_conjunction, temperature
 
 
@@ -40,13 +42,15 @@ def bit_product(
 
     Raises:
         ValueError: `k` below 1, unknown names, a tolerance that isn't below 1/2 or that the
-            inverse temperature or the dtype doesn't keep, or more bits than the dtype counts.
+            inverse temperature or the dtype doesn't keep, or more bits than the dtype counts for one
+            sigmoid.
         TypeError: `k` isn't an integer.
 
     *Exactness*: ReLU (`relu(x_1 + ... + x_k - k + 1)`) and step units are exact. A sigmoid errs by
     `S(-beta / 2)`, whatever `k`: for an error of `10^-D` it needs `beta > 2 D ln 10`.
 
-    *Cost*: depth 1, 1 neuron, `k` synapses.
+    *Cost*: depth 1, 1 neuron, `k` synapses. Of more bits than the dtype counts (2048 in float16, 256 in
+    bfloat16; half as many for step units), ReLU and step units take groups, and the groups' ANDs in turn.
 
     *Source*: Lin, Tegmark & Rolnick (2017), Eq. 13. Departure: the paper's `beta > D ln 10` gives
     only half of the `D` digits.
@@ -65,6 +69,9 @@ def bit_product(
     unit = resolve_conjunction(owner, activation, tolerance, 1.0)
     resolved = check_dtype(owner, dtype)
     check_allocation(owner, f"the weights of k={digits(k)}", k, resolved)
+    most = _most_counted(unit, resolved)
+    if k > most and not isinstance(unit.activation, Sigmoid):
+        return in_groups(lambda m: bit_product(m, activation=unit.activation, dtype=resolved), k, most, Product(k))
     _check_count(owner, k, unit, resolved)
     u = unit_roundoff(resolved)
     error = unit.error() + unit.rounding(u)
@@ -75,19 +82,19 @@ def bit_product(
     return Construction(Network((layer,)), _claim(k, unit, error, resolved, u))
 
 
+def _most_counted(unit: Conjunction, dtype: Any) -> int:
+    """How many bits the dtype counts: sums and bias are multiples of 1 for a ReLU, else of 1/2."""
+    info = jnp.finfo(dtype)
+    return min(int(unit.slack * 2.0 ** (info.nmant + 1)), int(float(info.max)))
+
+
 def _check_count(owner: str, k: int, unit: Conjunction, dtype: np.dtype) -> None:
-    """Refuse more bits than the dtype counts: the sum is a whole number, or one and a half."""
-
-    def largest(dtype: Any, step: float) -> int:
-        return min(int(step * 2.0 ** (jnp.finfo(dtype).nmant + 1)), int(float(jnp.finfo(dtype).max)))
-
-    step = unit.slack  # 1 for a ReLU, else 1/2
-    if holds_grid(dtype, step, k):
+    """Refuse more bits than the dtype counts."""
+    most = _most_counted(unit, dtype)
+    if k <= most:
         return
-    ways = [f"use dtype='{name}'" for name in ("float32", "float64") if k <= largest(name, step)][:1]
-    if step < 1 and k <= largest(dtype, 1.0):
-        ways.append("use activation='relu'")
-    ways.append(f"use at most {largest(dtype, step)} bits")
+    ways = [f"use dtype='{name}'" for name in ("float32", "float64") if k <= _most_counted(unit, name)][:1]
+    ways += ["use activation='relu', which makes groups of them", f"use at most {most} bits"]
     raise ValueError(f"{owner}: {unit.activation.name()} in {dtype.name} can't count {k} bits; {', or '.join(ways)}")
 
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..._checks import check_dtype, check_scalar
 from ...activations import AbstractActivation
-from ...construction import Bound, Claim, Construction, Entry, builder, formula, sizes
+from ...construction import Bound, Claim, Construction, builder
+from ...construction.entry import Entry, formula, sizes
 from ...domains import Bits
 from ...targets import BooleanClassifier
 from ..gates.network import behind_softmax, probabilities, with_softmax

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._checks import check_allocation, check_choice, check_dtype, check_scalar, check_size, digits
-from ...construction import Claim, Construction, Entry, Formula, Robustness, Size, builder, formula, sizes
+from ...construction import Claim, Construction, Robustness, builder
+from ...construction.entry import Entry, Formula, Size, formula, sizes
 from ...domains import Bits, Fractal
 from ...systems import IFS, cantor, cantor_dust, reflected_dust, rotated_dust, sierpinski_carpet, sierpinski_triangle
 from ...systems.sampling import sampling_error

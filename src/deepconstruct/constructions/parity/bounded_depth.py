@@ -16,7 +16,8 @@ import numpy as np
 from ..._arithmetic.rounding import holds_grid, unit_roundoff
 from ..._checks import check_dtype, check_size, digits
 from ...activations import Identity, Step
-from ...construction import Blocks, Built, Claim, Construction, Entry, Robustness, builder, formula
+from ...construction import Blocks, Built, Claim, Construction, Robustness, builder
+from ...construction.entry import Entry, formula
 from ...domains import Bits
 from ...linear import Dense, Sparse
 from ...network import Label, Layer, Network

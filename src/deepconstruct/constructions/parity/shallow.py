@@ -1,5 +1,6 @@
 """Parity in one hidden layer: by counting, or as a disjunctive normal form."""
 
+import bisect
 import math
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy as np
 from ..._arithmetic.rounding import growth, holds_grid, unit_roundoff
 from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from ...activations import AbstractActivation, Identity, ReLU, Step, resolve
-from ...construction import Claim, Construction, Entry, Robustness, builder, formula, sizes
+from ...construction import Claim, Construction, Robustness, builder
+from ...construction.entry import Entry, formula, sizes
 from ...domains import Bits
 from ...linear import Dense
 from ...linear.signs import bit_table
 from ...network import Label, Layer, Network
 from ...targets import Parity
+from ..grouping import in_groups
 from .gate import parity_gate
 
 _ACTIVATIONS = {"relu": ReLU(), "step": Step()}
@@ -38,15 +41,16 @@ def parity_shallow(
         A construction `(*batch, n) -> (*batch, 1)`.
 
     Raises:
-        ValueError: `n` below 1; more than 20 bits for `"dnf"` (it would have `2^(n-1)` units); an
-            `n` at which sums of `"count"` no longer fit the dtype (with ReLU units 5793 in float32
-            and 64 in float16, with step units 1025 in float16 and 129 in bfloat16); unknown names.
+        ValueError: `n` below 1; more than 20 bits for `"dnf"` (it would have `2^(n-1)` units); unknown
+            names.
         TypeError: `n` isn't an integer.
 
     *Exactness*: exact on all `2^n` inputs, bit for bit, in any order of summation.
 
     *Cost*: `"count"`: depth 1, `n` neurons, `n^2 + n` synapses. `"dnf"`: depth 1, `2^(n-1)`
-    neurons, `(n + 1) 2^(n-1)` synapses.
+    neurons, `(n + 1) 2^(n-1)` synapses. From an `n` on at which the dtype doesn't hold the sums of
+    `"count"` (with ReLU units 5793 in float32 and 64 in float16, with step units 1025 in float16 and 129
+    in bfloat16), bits are counted in groups, and the groups' parities in turn: two layers more.
 
     *Source*: Nye & Saxe (2018), introduction, say that a shallow network needs `O(2^n)` neurons;
     that holds for AND/OR units, or bounded fan-in or weights. With threshold or ReLU units that
@@ -63,7 +67,9 @@ def parity_shallow(
     resolved = check_dtype("parity_shallow", dtype)
     if kind == "count":
         check_allocation("parity_shallow", f"the weights of n={digits(n)}", n * n, resolved)
-        _check_sums(n, act, resolved)
+        most = _most_counted(n, act, resolved)
+        if most < n:
+            return in_groups(lambda m: parity_shallow(m, activation=act, dtype=resolved), n, most, Parity(n))
     hidden, readout = _count(n, act) if kind == "count" else _dnf(n, act)
     weights, biases = hidden
     layers = (
@@ -83,19 +89,9 @@ def _count(n: int, activation: AbstractActivation) -> tuple[tuple, np.ndarray]:
     return (np.ones((n, n)), -gate.thresholds), gate.weights[None]
 
 
-def _check_sums(n: int, activation: AbstractActivation, dtype: np.dtype) -> None:
-    """Refuse sums that the dtype doesn't hold, in any order."""
-    if _holds_sums(n, activation, dtype):
-        return
-    ways = []
-    if isinstance(activation, ReLU) and _holds_sums(n, Step(), dtype):
-        ways.append("activation='step'")
-    wider = [name for name in ("float32", "float64") if _holds_sums(n, activation, name)]
-    ways += [f"dtype='{name}'" for name in wider[:1]]
-    raise ValueError(
-        f"parity_shallow: partial sums reach {_largest_sum(n, activation):.4g} at n={n}, too much for "
-        f"{np.dtype(dtype).name} with {activation.name()} units; use {', or '.join([*ways, 'the tree dc.parity'])}"
-    )
+def _most_counted(n: int, activation: AbstractActivation, dtype: np.dtype) -> int:
+    """How many of `n` bits can be counted so that the dtype holds all sums, in any order."""
+    return bisect.bisect_left(range(1, n + 1), True, key=lambda m: not _holds_sums(m, activation, dtype))
 
 
 def _holds_sums(n: int, activation: AbstractActivation, dtype: Any) -> bool:

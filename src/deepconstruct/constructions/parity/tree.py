@@ -9,7 +9,8 @@ import numpy as np
 from ..._arithmetic.rounding import holds_grid, unit_roundoff
 from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step, resolve
-from ...construction import Bound, Built, Claim, Construction, Entry, Robustness, Tree, builder, formula, sizes
+from ...construction import Bound, Built, Claim, Construction, Robustness, Tree, builder
+from ...construction.entry import Entry, formula, sizes
 from ...domains import Bits, Signs
 from ...network import Network
 from ...targets import Parity

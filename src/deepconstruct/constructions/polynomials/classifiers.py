@@ -8,7 +8,8 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Claim, Construction, Entry, builder, formula, sizes
+from ...construction import Claim, Construction, builder
+from ...construction.entry import Entry, formula, sizes
 from ...construction.plans import Circuit, Sum
 from ...targets import AbstractTarget, GaussianClassifier, HamiltonianClassifier
 from ..gates.arguments import resolve_smooth

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
-from ...construction import Claim, Construction, Entry, builder, sizes
+from ...construction import Claim, Construction, builder
+from ...construction.entry import Entry, sizes
 from ...construction.plans import Circuit, Sum
 from ..gates.arguments import resolve_smooth
 from ..gates.wiring import construct

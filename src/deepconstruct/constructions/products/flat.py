@@ -5,7 +5,8 @@ from typing import Any
 
 from ..._checks import check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation, Power
-from ...construction import Built, Construction, Entry, builder, formula, sizes
+from ...construction import Built, Construction, builder
+from ...construction.entry import Entry, formula, sizes
 from ...network import Network
 from ..gates import Gate, Patterns, choose, floor, why_none
 from ..gates.arguments import Way, check_tolerance, degree, resolve_smooth, ways_out

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..._checks import check_dtype, check_scalar
 from ...activations import AbstractActivation, Identity, Square
-from ...construction import Built, Construction, Entry, builder, formula, sizes
+from ...construction import Built, Construction, builder
+from ...construction.entry import Entry, formula, sizes
 from ...linear import Composed, Dense, DirectSum, Stack
 from ...network import Label, Layer, Network
 from ..gates import Gate, Patterns, Richardson, choose, choose_richardson, floor, why_none

@@ -5,7 +5,8 @@ from typing import Any
 
 from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
 from ...activations import AbstractActivation
-from ...construction import Claim, Construction, Entry, builder, formula, sizes
+from ...construction import Claim, Construction, builder
+from ...construction.entry import Entry, formula, sizes
 from ...construction.plans import Circuit, Operation, Sum
 from ...domains import Box
 from ...targets import Product
