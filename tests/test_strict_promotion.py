@@ -88,6 +88,13 @@ def test_any_integers_count_weights():
         assert dc.cost(kept) == dc.cost(dc.sparsify(network, 2))
 
 
+def test_networks_of_two_precisions_are_compared_and_cast():
+    single, double = dc.parity(2, dtype="float32"), dc.parity(2, dtype="float64")
+    assert float(dc.function_distance(single, double, np.eye(2))) == 0
+    assert dc.astype(single, "float64").claim.dtype == "float64"
+    assert dc.parallel(single.network, double.network).dtype == "float64"
+
+
 def test_fractal_distributions_draw():
     distribution = dc.data.FractalDistribution(dc.systems.cantor(), 3, dc.data.coarse)
     x, labels = distribution.sample(KEY, 5)

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ._checks import as_numbers, check_leaf, check_shape, check_size
+from ._checks import as_numbers, check_leaf, check_shape, check_size, widest
 
 
 class AbstractBias(eqx.Module):
@@ -86,9 +86,9 @@ class JoinedBias(AbstractBias):
 
     def vector(self):
         vectors = [bias_vector(part) for part in self.parts]
-        dtype = jnp.result_type(*[vector for vector in vectors if vector is not None])
+        dtype = widest(*[vector for vector in vectors if vector is not None])
         filled = [
-            jnp.zeros(size, dtype) if vector is None else vector
+            jnp.zeros(size, dtype) if vector is None else vector.astype(dtype)
             for vector, size in zip(vectors, self.sizes, strict=True)
         ]
         return jnp.concatenate(filled)
@@ -123,5 +123,6 @@ def join_biases(biases: list[Array | AbstractBias | None], sizes: list[int]) -> 
     if all(bias is None for bias in biases):
         return None
     if all(isinstance(bias, Array) for bias in biases):
-        return jnp.concatenate(biases)  # pyright: ignore[reportArgumentType,reportCallIssue]
+        dtype = widest(*biases)
+        return jnp.concatenate([bias.astype(dtype) for bias in biases])  # pyright: ignore[reportOptionalMemberAccess,reportAttributeAccessIssue]
     return JoinedBias(tuple(biases), tuple(sizes))

@@ -106,6 +106,12 @@ def check_dtype(owner: str, dtype: Any, *, kind: str = "real") -> np.dtype:
     return resolved
 
 
+def widest(*given: Any) -> np.dtype:
+    """The dtype that holds those of several arrays, or several dtypes, whatever JAX is told of mixing them."""
+    with jax.numpy_dtype_promotion("standard"):
+        return np.dtype(jnp.result_type(*given))
+
+
 def check_available(owner: str, dtype: Any) -> None:
     """Refuse a 64-bit type without x64, where JAX would silently give 32 bits."""
     resolved = np.dtype(dtype)

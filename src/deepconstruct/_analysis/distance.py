@@ -87,7 +87,8 @@ def function_distance(network: Network | Construction, other: Network | Construc
     x = jnp.asarray(x)
     if x.size == 0:
         raise ValueError(f"function_distance: x must hold at least one input; got shape {x.shape}")
-    difference = jnp.abs(network(x) - other(x))
+    with jax.numpy_dtype_promotion("standard"):  # the networks may be of two precisions
+        difference = jnp.abs(network(x) - other(x))
     return jnp.sqrt(jnp.mean(difference**2))
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from .._checks import check_scalar, check_size
+from .._checks import check_scalar, check_size, widest
 from ..construction import Construction, as_network
 from ..network import Network
 from .fractal import FractalDistribution
@@ -72,7 +72,7 @@ def measured_curve(
                 f"measured_curve: expected networks from {distribution.system.size} numbers to 1; "
                 f"got one from {net.in_size} to {net.out_size}"
             )
-    dtype = jnp.result_type(*(net.dtype for net in nets)) if nets else None
+    dtype = widest(*(net.dtype for net in nets)) if nets else None
     x, y = distribution.sample(key, num, dtype=dtype)
     right = [float(jnp.mean(_labels(net, x, threshold) == (y > 0))) for net in nets]
     return MeasuredCurve(np.array(right), num)

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Inexact, Int
 
-from .._checks import as_numbers
+from .._checks import as_numbers, widest
 
 HIGHEST = lax.Precision.HIGHEST
 
@@ -107,4 +107,4 @@ def floating(values: Any) -> np.dtype:
 def alike(*arrays: Any) -> list[Any]:
     """Values of several maps in one dtype: the ones of maps without weights take that of the weights."""
     dtypes = {array.dtype for array in arrays if jnp.issubdtype(array.dtype, jnp.inexact)}
-    return [array.astype(jnp.result_type(*dtypes)) for array in arrays] if dtypes else list(arrays)
+    return [array.astype(widest(*dtypes)) for array in arrays] if dtypes else list(arrays)

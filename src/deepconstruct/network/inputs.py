@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._checks import as_numbers, cast, check_available, check_axis
+from .._checks import as_numbers, cast, check_available, check_axis, widest
 
 
 def dtype_of(tree: Any) -> np.dtype:
@@ -15,7 +15,7 @@ def dtype_of(tree: Any) -> np.dtype:
     dtypes = {leaf.dtype for leaf in jax.tree.leaves(tree)}
     if len(dtypes) == 1:
         return np.dtype(dtypes.pop())  # as it is: without x64, JAX would take 64 bits for 32
-    return np.dtype(jnp.result_type(*dtypes) if dtypes else jnp.result_type(float))
+    return widest(*(dtypes or [float]))
 
 
 def prepared(owner: str, size: int, dtype: np.dtype, x: Any, axis: Any) -> tuple[Array, int]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._checks import as_numbers, cast, check_dtype
+from .._checks import as_numbers, cast, check_dtype, widest
 from ..activations import AbstractActivation, Identity, as_activation
 from ..linear import AbstractLinear, as_linear
 from .inputs import dtype_of
@@ -58,8 +58,7 @@ def _common_dtype(given: list[Any], numbers: list[Any]) -> Any:
     ]
     typed = [jax.dtypes.canonicalize_dtype(dtype) for dtype in typed if jnp.issubdtype(dtype, jnp.inexact)]
     kinds = [complex] if any(np.iscomplexobj(array) for array in numbers if not _is_map(array)) else []
-    with jax.numpy_dtype_promotion("standard"):  # the choice is made here, whatever is set outside
-        return np.dtype(jnp.result_type(*(typed or [float]), *kinds))
+    return widest(*(typed or [float]), *kinds)
 
 
 def _is_map(value: Any) -> bool:
