@@ -87,6 +87,9 @@ def test_densify_adds_the_rounding_of_plain_sums(make, dtype):
 class Pairwise(Dense):
     """A user's map that keeps its order."""
 
+    def __init__(self, weight):
+        super().__init__(weight)
+
     @property
     def summation(self):
         return "pairwise"

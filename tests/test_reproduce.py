@@ -144,15 +144,15 @@ def test_all_figures_of_the_design_are_there():
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("parity", "unknown experiment 'parity'; did you mean 'parity-basin'?"),
-        ("fft_scalign", "unknown experiment 'fft_scalign'; did you mean 'fft-scaling'?"),
-        ("nothing", "unknown experiment 'nothing'; there are fft-basin, fft-scaling, fractal-curves,"),
+        ("parity", "no experiment 'parity'; known are {}. Did you mean 'parity-basin'?"),
+        ("fft_scalign", "no experiment 'fft_scalign'; known are {}. Did you mean 'fft-scaling'?"),
+        ("nothing", "no experiment 'nothing'; known are {}"),
     ],
 )
 def test_unknown_experiments_are_refused_with_the_nearest(capsys, name, message):
     with pytest.raises(SystemExit):
         main(["reproduce", name])
-    assert message in capsys.readouterr().err
+    assert message.format(", ".join(sorted(EXPERIMENTS))) in capsys.readouterr().err
 
 
 def test_experiments_are_found_with_underscores(tmp_path, capsys):

@@ -31,9 +31,9 @@ def repeat(part: Part, times: int, *, merge: bool = True) -> Part:
         ValueError: an output that doesn't fit the input, or errors that grow beyond the radius.
 
     Example:
-        >>> import deepconstruct as dc, jax.numpy as jnp
+        >>> import deepconstruct as dc, numpy as np
         >>> back = dc.repeat(dc.fft(4, norm="ortho"), 4)
-        >>> bool(jnp.allclose(back([1.0, 2.0, 3.0, 4.0]), jnp.array([1.0, 2.0, 3.0, 4.0]), atol=1e-5))
+        >>> bool(np.allclose(back([1.0, 2.0, 3.0, 4.0]), [1.0, 2.0, 3.0, 4.0], atol=1e-5))
         True
     """
     times = check_size("repeat", "times", times)

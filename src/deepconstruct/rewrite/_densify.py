@@ -120,7 +120,7 @@ def astype(network: Any, dtype: Any) -> Any:
 
 def _claim_in(construction: Construction, cast: Network, dtype: np.dtype) -> Claim:
     claim, source = construction.claim, construction.network
-    if jnp.promote_types(source.dtype, dtype) == dtype:
+    if _holds_all_of(dtype, source.dtype):
         return dataclasses.replace(claim, dtype=dtype.name)
     pairs = zip(jax.tree.leaves(source), jax.tree.leaves(cast), strict=True)
     kept = all(np.array_equal(np.asarray(old), np.asarray(new).astype(old.dtype)) for old, new in pairs)
@@ -130,3 +130,9 @@ def _claim_in(construction: Construction, cast: Network, dtype: np.dtype) -> Cla
             "build the construction with dtype=..., or cast its .network"
         )
     return dataclasses.replace(claim, dtype=dtype.name, robustness=Robustness())
+
+
+def _holds_all_of(dtype: np.dtype, other: np.dtype) -> bool:
+    """Whether a dtype is at least as precise as another, and reaches as far."""
+    wide, narrow = jnp.finfo(dtype), jnp.finfo(other)
+    return bool(wide.nmant >= narrow.nmant and wide.maxexp >= narrow.maxexp and wide.minexp <= narrow.minexp)
