@@ -159,6 +159,10 @@ def _plain(dtype="float32"):
     return dc.Network((dc.Layer(dc.linear.Dense(weight), jnp.array([0.0, -0.0], dtype), dc.activations.Sigmoid(3.0)),))
 
 
+def _diverged(leaf):
+    return leaf * np.broadcast_to(np.float32([np.nan, np.inf]), leaf.shape)
+
+
 VERSION_2 = {
     "origins": _with_origins,
     "maps": _every_map,
