@@ -13,7 +13,7 @@ import optax
 import pytest
 
 import deepconstruct as dc
-from deepconstruct._sweep.batches import Program, all_devices
+from deepconstruct._sweep.batches import Program, usual_mesh
 
 RUNS, STEPS, BATCH, SCALE, RATE = 24, 200, 1000, 0.3, 1e-4
 SIZES = [16, 32]
@@ -43,7 +43,7 @@ def test_sweep(benchmark, n):
         return dc.fit(start, loss, optax.adam(RATE), steps=STEPS, key=jax.random.key(1)).loss
 
     points = {"scale": np.full(RUNS, SCALE, np.float32), "seed": np.arange(RUNS, dtype=np.uint32)}
-    program = Program(run, jax.random.key(0), {}, points, RUNS, all_devices())
+    program = Program(run, jax.random.key(0), {}, points, RUNS, usual_mesh())
     benchmark.extra_info["devices"] = len(jax.devices())
     found = benchmark.pedantic(program, (points,), rounds=5, warmup_rounds=1)
     assert np.all(found["value"][:, -1] < 0.5)
