@@ -74,6 +74,15 @@ def _many_maps(count: int) -> bool:
 
 
 @pytest.fixture(autouse=True)
+def _promotion(request):
+    if request.node.get_closest_marker("promotes") is None:
+        yield
+    else:
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            yield
+
+
+@pytest.fixture(autouse=True)
 def _few_compiled_functions():
     yield
     if _many_maps(next(_COUNT)):

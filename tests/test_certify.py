@@ -86,6 +86,7 @@ def test_a_wrong_target_is_refuted():
     assert example.sum() % 2 != example[0]
 
 
+@pytest.mark.promotes
 @pytest.mark.parametrize("index", [0, 1, 99, 100, 399, 411, 412, 500, 511])
 def test_a_single_wrong_input_is_found_wherever_it_lies(index, monkeypatch):
     # 512 inputs in blocks of 100: the last block is short.
@@ -224,6 +225,7 @@ def hadamard_layers(k):
     return [Kronecker(block, outer=2**i, inner=2 ** (k - 1 - i)) for i in range(k)]
 
 
+@pytest.mark.promotes
 def test_basis_proof_of_kronecker_factors():
     matrix = np.ones((1, 1))
     for _ in range(4):
@@ -234,12 +236,14 @@ def test_basis_proof_of_kronecker_factors():
     assert dc.certify(linear_construction(wrong, hadamard_layers(4))).verdict == "refuted"
 
 
+@pytest.mark.promotes
 def test_basis_proof_of_a_tall_product():
     left, right = np.array([[1, 2], [3, -1], [0, 5], [2, 2]]), np.array([[2, 1], [1, 3]])
     layers = [Dense(jnp.asarray(factor, jnp.float32)) for factor in (right, left)]
     assert dc.certify(linear_construction(left @ right, layers)).verdict == "proved"
 
 
+@pytest.mark.promotes
 def test_a_low_rank_map_is_only_tested():
     # Some inputs go to zero, where no relative error can be promised.
     left, right = np.array([[1.0], [2.0]]), np.array([[3.0, 1.0]])
@@ -295,6 +299,7 @@ def test_the_certificate_says_what_was_checked():
     assert str(certificate) == "proved (exhaustive, 8 inputs): error 0"
 
 
+@pytest.mark.promotes
 def test_a_refutation_shows_its_input():
     text = str(dc.certify(with_target(dc.parity(10), parity_but_at(5, 10))))
     assert text.startswith("refuted (exhaustive, 1,024 inputs): error ")
@@ -335,6 +340,7 @@ def test_a_target_outside_its_codomain_is_refuted_where_it_leaves():
         assert dc.certify(right, method=method).holds
 
 
+@pytest.mark.promotes
 @pytest.mark.parametrize("function", [lambda x: x.sum(axis=-1), lambda x: x[..., :1] * np.ones(2), lambda x: x.sum()])
 def test_a_target_of_another_shape_is_refused_before_it_broadcasts(function):
     network = Network((Layer(Dense(jnp.ones((1, 2)))),))

@@ -90,6 +90,7 @@ def assert_keeps_its_claim(construction, x, posterior, rng, slack=0.0):
 # Gaussian -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.promotes
 @pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 5])
 def test_flowers_have_the_posteriors_of_jax(classes):
@@ -129,6 +130,7 @@ def test_the_default_bound_covers_six_deviations(n, classes):
     assert np.all(high <= (np.abs(means) + 6 * deviations).max(axis=0) + 1)
 
 
+@pytest.mark.promotes
 @pytest.mark.parametrize("n,classes", slow_among([(1, 2), (2, 3), (3, 2)], [(3, 2)]))
 @pytest.mark.parametrize(
     "activation,dtype", [("square", "float64"), ("square", "float32"), ("sigmoid", "float64"), ("tanh", "float64")]

@@ -223,6 +223,7 @@ def test_realified_fft_has_the_synapses_of_the_formula(stages):
     assert dc.cost(dc.realify(dc.fft(n))).synapses == 6 * n * stages - 6 * n + 8
 
 
+@pytest.mark.promotes
 def test_realify_takes_biases_and_repeats():
     network = dc.Network(
         (dc.Layer(linear.Dense(draw(2, 2) + 1j * draw(2, 2, seed=1)), draw(2) + 1j * draw(2, seed=9)),)

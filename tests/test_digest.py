@@ -107,6 +107,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.promotes
 def test_equal_networks_agree_and_all_others_differ():
     found = {name: digest(build()) for name, build in NETWORKS.items()}
     assert {name: digest(build()) for name, build in NETWORKS.items()} == found

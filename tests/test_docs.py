@@ -189,6 +189,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.promotes
 @pytest.mark.parametrize(
     "name", slow_among(EXAMPLES, [name for name in EXAMPLES if name.split(".")[-1] in SLOW_EXAMPLES])
 )

@@ -177,7 +177,7 @@ BROKEN = {
     "target_in_codomain, rarely": {
         "at a corner": lambda dtype: claiming(
             zero(UNIT, [0, 0, 0], Only(9.0))(dtype),
-            target=dc.Target("two", lambda x: 2.0 * (x == 1).all(axis=-1, keepdims=True)),
+            target=dc.Target("two", lambda x: 2.0 * (x == 1).all(axis=-1, keepdims=True).astype(float)),
         ),
     },
     "within_claim_when_moved, rarely": {

@@ -174,6 +174,7 @@ def test_entries_name_every_position_once(name):
     assert np.count_nonzero(oracle) == np.count_nonzero(values)
 
 
+@pytest.mark.promotes
 @EVERY_MAP
 def test_gradient_is_that_of_the_matrix(name):
     map_, _ = build(name)

@@ -121,7 +121,7 @@ def fft_basin(
         >>> (found.sparsified() < 1e-3).tolist()
         [[True], [False]]
         >>> dc.plot.fft_basin(found).axes[0].get_xlabel()
-        'weights kept'
+        'weights kept, of 32'
     """
     scales = checked_scales("fft_basin", scales)
     learning_rate = check_scalar("fft_basin", "learning_rate", learning_rate)

@@ -121,7 +121,7 @@ def parity_basin(
         >>> found.success().tolist()
         [1.0, 0.0]
         >>> dc.plot.basin(found).axes[1].get_xlabel()
-        'noise scale'
+        'noise scale, in units of sqrt(2 / (fan in + fan out))'
     """
     check_choice("parity_basin", "kind", kind, KINDS)
     scales = checked_scales("parity_basin", scales)
