@@ -21,7 +21,8 @@ import jax.numpy as jnp
 
 from .._checks import check_dtype, check_size
 from ..activations import Step
-from ..construction import Claim, Construction, Entry, builder, formula, sizes
+from ..construction import Claim, Construction, builder
+from ..construction.entry import Entry, formula, sizes
 from ..domains import Bits
 from ..linear import Dense
 from ..network import Layer, Network

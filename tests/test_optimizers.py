@@ -200,7 +200,7 @@ def test_a_network_of_labels_gives_itself():
 
 
 def test_a_network_takes_no_network():
-    with pytest.raises(TypeError, match="Network: expected an array of inputs; got a Network"):
+    with pytest.raises(TypeError, match="Network: inputs must be numbers; got Network"):
         dc.parity(2).network(dc.parity(2).network)
 
 

@@ -12,7 +12,7 @@ from .._checks import as_numbers, cast, check_available, check_axis, widest
 
 def dtype_of(tree: Any) -> np.dtype:
     """The dtype of the weights (JAX's default real one where there are none)."""
-    dtypes = {leaf.dtype for leaf in jax.tree.leaves(tree)}
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(tree) if hasattr(leaf, "dtype")}  # labels have none
     if len(dtypes) == 1:
         return np.dtype(dtypes.pop())  # as it is: without x64, JAX would take 64 bits for 32
     return widest(*(dtypes or [float]))
