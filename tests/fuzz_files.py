@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 
 import deepconstruct as dc
-from deepconstruct.construction.encoding import CLASSES
+from deepconstruct.construction.encoding import CLASSES, digest
 
 WORDS = [
     None,
@@ -145,5 +145,5 @@ def survive(content, functions):
     repr(loaded)
     again = dc.load(io.BytesIO(saved(loaded)), functions=functions)
     network = getattr(again, "network", again)
-    assert dc.construction.digest(network) == dc.construction.digest(getattr(loaded, "network", loaded))
+    assert digest(network) == digest(getattr(loaded, "network", loaded))
     return True

@@ -195,6 +195,7 @@ NUMBERS = [
     ("Bound: relative must be finite and at least 0; got nan", lambda: dc.Bound(0.0, math.nan)),
     ("Robustness: radius must be at least 0; got -1", lambda: dc.Robustness(radius=-1)),
     ("Robustness: gain must be at least 0, one number or one an output; got nan", lambda: dc.Robustness(gain=math.nan)),
+    ("Claim: weights must be of a floating dtype; got dtype object", lambda: claim_of(dtype="object")),
     (r"Claim: inputs may be off by at most 0\.5; got 0\.6",
      lambda: claim_of(robustness=dc.Robustness(0.5)).allowance(0.6)),
     ("Box: expected finite low <= high; got low=1, high=0", lambda: domains.Box(1, 1, 0)),

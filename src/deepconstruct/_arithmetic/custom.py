@@ -64,10 +64,8 @@ def check_function(owner: str, activation: Custom) -> None:
     points = np.linspace(-1.5, 1.5, 24).reshape(4, 6)
     try:
         whole, part = (_values(activation.function, z) for z in (points, points[1:3, 2:5]))
-        coefficients = custom_coefficients(activation, np.linspace(-6, 6, 25))
     except Exception as error:  # a user's function may raise anything
-        reason = str(error).split("\n")[0][:160]
-        raise TypeError(f"{owner}: {name} must be written in JAX, elementwise; it raised: {reason}") from None
+        raise _failing(owner, name, error) from None
     if whole.shape != points.shape or part.shape != (2, 3):
         raise ValueError(
             f"{owner}: {name} must be elementwise; it maps shapes {points.shape} and (2, 3) to {whole.shape} and "
@@ -77,7 +75,16 @@ def check_function(owner: str, activation: Custom) -> None:
         raise ValueError(f"{owner}: {name} must keep the dtype of its input; it maps float64 to {whole.dtype.name}")
     if not np.allclose(whole[1:3, 2:5], part, rtol=1e-9, atol=1e-12, equal_nan=True):
         raise ValueError(f"{owner}: {name} must be elementwise; its values depend on the other numbers in the array")
+    try:
+        coefficients = custom_coefficients(activation, np.linspace(-6, 6, 25))
+    except Exception as error:
+        raise _failing(owner, name, error) from None
     _check_bounds(owner, activation, coefficients)
+
+
+def _failing(owner: str, name: str, error: Exception) -> TypeError:
+    reason = str(error).split("\n")[0][:160]
+    return TypeError(f"{owner}: {name} must be written in JAX, elementwise; it raised: {reason}")
 
 
 def _check_bounds(owner: str, activation: Custom, coefficients: np.ndarray) -> None:

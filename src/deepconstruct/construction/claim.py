@@ -36,7 +36,8 @@ class Claim:
 
     Raises:
         TypeError: a target or domain of another kind.
-        ValueError: a bound of another number of outputs, or an unknown status.
+        ValueError: a bound of another number of outputs, a dtype that isn't a floating one, or an unknown
+            status.
     """
 
     target: AbstractTarget
@@ -60,6 +61,8 @@ class Claim:
         if not isinstance(self.robustness, Robustness):
             raise TypeError(f"Claim: robustness must be a dc.Robustness(radius, gain); got {self.robustness!r}")
         object.__setattr__(self, "dtype", np.dtype(self.dtype).name)
+        if not jax.dtypes.issubdtype(np.dtype(self.dtype), np.inexact):
+            raise ValueError(f"Claim: weights must be of a floating dtype; got dtype {self.dtype}")
         if not isinstance(self.source, str):
             raise TypeError(f"Claim: source must be a text; got {self.source!r}")
         check_choice("Claim", "status", self.status, ("proved", "estimate"))
