@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import warnings
 import zipfile
 
 import numpy as np
@@ -123,7 +124,8 @@ def rearrayed(content, rng):
         lambda: np.zeros(0),
     ]
     buffer = io.BytesIO()
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
         np.lib.format.write_array(buffer, np.asarray(changes[rng.integers(len(changes))]()), version=(1, 0))
     return zipped(parts | {name: buffer.getvalue()})
 
