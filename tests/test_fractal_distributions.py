@@ -193,6 +193,7 @@ def test_points_keep_their_margins(system, margins, level, dtype):
     assert np.nanmin(excess) >= outer - rounding
 
 
+@pytest.mark.promotes
 @pytest.mark.slow
 def test_positives_fill_their_cells_evenly():
     system = dc.systems.cantor_dust(3)
