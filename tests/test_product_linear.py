@@ -169,6 +169,7 @@ def test_a_factored_map_may_hold_sign_maps_and_other_factored_maps():
     check_entries(Composed(signs, inner), rows @ matrix)
 
 
+@pytest.mark.promotes
 def test_factors_stay_apart_in_the_gradient():
     mapping, _ = composed((2, 1, 3))
     x = numbers((3,), seed=9)

@@ -163,6 +163,7 @@ def test_a_construction_loses_its_claim():
     assert np.array_equal(weights(sparse), weights(dc.parity(4).network))
 
 
+@pytest.mark.promotes
 def test_a_diverged_network_stays_one():
     values = jnp.array([5.0, -jnp.inf, 1e9, jnp.nan])
     network = jax.tree.map(lambda leaf: leaf * values, net(layer(linear.Dense(jnp.ones((1, 4))))))

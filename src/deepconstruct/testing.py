@@ -176,18 +176,26 @@ def _excesses(construction: Construction, x: np.ndarray, moved: np.ndarray) -> n
     wanted = claim.target.wide(x)
     found = np.asarray(construction(moved))
     error = np.abs(found.astype(np.clongdouble if np.iscomplexobj(found) else np.longdouble) - wanted)
-    # Bounds of rounding suppose that nothing underflows. What is flushed to zero on the way adds up to less than this.
-    flushed = 16 * construction.in_size * float(jnp.finfo(claim.dtype).smallest_normal)
     # The relative part bounds a 2-norm, the rest every single output.
-    flat = np.asarray(claim.error.absolute) + np.asarray(claim.allowance(_distance(claim, x, moved))) + flushed
+    flat = (
+        np.asarray(claim.error.absolute)
+        + np.asarray(claim.allowance(_distance(claim, x, moved)))
+        + _flushed(construction)
+    )
     over = error - np.minimum(error, flat)
     return _norm(over) - claim.error.relative * _norm(wanted)
+
+
+def _flushed(construction: Construction) -> float:
+    """Bounds of rounding suppose that nothing underflows: what is flushed to zero on the way is less than this."""
+    return 16 * construction.in_size * float(jnp.finfo(construction.claim.dtype).smallest_normal)
 
 
 def _distance(claim: Claim, x: np.ndarray, moved: np.ndarray) -> float:
     """How far inputs were moved at most: by the radius where only the rounding of this number is beyond it."""
     delta = np.max(np.abs(moved.astype(np.clongdouble) - x), initial=0.0)
-    return min(float(delta), claim.robustness.radius) if delta <= claim.robustness.radius else float(delta)
+    rounded = float(delta) if float(delta) >= delta else float(np.nextafter(float(delta), np.inf))
+    return min(rounded, claim.robustness.radius) if delta <= claim.robustness.radius else rounded
 
 
 def _norm(y: np.ndarray) -> np.ndarray:
@@ -276,7 +284,7 @@ def jit_equals_eager(build: Build, dtype: str) -> None:
     x = np.concatenate(drawn)
     eager = np.asarray(network(x))
     size = _norm(construction.claim.target.wide(x))[:, None]
-    allowed = 2 * (np.asarray(error.absolute) + error.relative * size)
+    allowed = 2 * (np.asarray(error.absolute) + error.relative * size + _flushed(construction))
     for other in others:
         agree = np.all(np.abs(np.asarray(other(x)) - eager) <= allowed, axis=-1)
         assert np.all(agree), f"{construction.name}: differ at {x[~agree]}"

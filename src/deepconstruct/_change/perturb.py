@@ -163,8 +163,9 @@ def _normal(key: PRNGKeyArray, leaf: Array) -> Array:
 
 
 def _factor(factor: Any, leaf: Array) -> Array:
-    """A real number, or an array of the leaf's shape, in the leaf's dtype."""
-    return jnp.asarray(factor).astype(leaf.dtype)
+    """A real number, or an array of the last axes of the leaf, in the leaf's dtype and with as many axes."""
+    numbers = jnp.asarray(factor).astype(leaf.dtype)
+    return numbers.reshape((1,) * (leaf.ndim - numbers.ndim) + numbers.shape) if numbers.ndim else numbers
 
 
 def _fan_std(fan_in: Any, fan_out: Any, gain: float | None) -> Any:

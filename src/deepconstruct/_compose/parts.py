@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from ..construction import Construction
+from ..construction import Construction, as_network
 from ..network import Layer, Network, Repeat
 
 Part = TypeVar("Part", Network, Construction)
@@ -16,3 +16,5 @@ def check_parts(owner: str, parts: tuple) -> None:
     if kinds not in ({Network}, {Construction}):
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise TypeError(f"{owner}: pass either networks or constructions, not a mix; got {found}")
+    for part in parts:
+        as_network(owner, part)

@@ -23,7 +23,7 @@ def inner_ends(low: float, high: float, dtype: Any) -> tuple[Any, Any]:
     return np.asarray(first)[()], np.asarray(last)[()]
 
 
-def floats_between(words: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def floats_between(words: np.ndarray, low: Any, high: Any, dtype: np.dtype) -> np.ndarray:
     """Numbers of a dtype between ends of that dtype, one a word; the ends broadcast against the words.
 
     Word 0 gives the low end, 1 the high one. Of the others a quarter are ends and their neighbors, an
@@ -47,14 +47,14 @@ def floats_between(words: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: 
     return np.minimum(np.maximum(found, low), high)
 
 
-def _any_magnitude(share: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _any_magnitude(share: np.ndarray, low: Any, high: Any, dtype: np.dtype) -> np.ndarray:
     """Moduli up to that of the larger end, with exponents spread evenly down to the smallest normal number."""
     least = np.log2(float(jnp.finfo(dtype).smallest_normal))
     most = np.log2(np.maximum(np.maximum(np.abs(low), np.abs(high)).astype(np.longdouble), 2.0**least))
     return np.exp2(least + share * (most - least)).astype(dtype)
 
 
-def box_rows(words: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def box_rows(words: np.ndarray, low: Any, high: Any, dtype: np.dtype) -> np.ndarray:
     """Vectors of a box, one a row of `1 + n` words: some are corners, some tiny in all coordinates."""
     row, rest = words[:, :1] % np.uint64(_ROWS), words[:, 1:]
     # The kinds of `floats_between`: one end, the other, any corner, zeros and subnormal; else each as it comes.

@@ -37,7 +37,7 @@ class _ProductGate(eqx.Module):
     def apply(self, x: Inexact[Array, "before size after"]) -> Inexact[Array, "before 1 after"]:
         def units(z: Array) -> Array:
             bias = self.hidden.bias
-            return self.hidden.activation(z if bias is None else z + bias.values)  # pyright: ignore
+            return self.hidden.activation(z if bias is None else z + bias.values.reshape((1,) * z.ndim))  # pyright: ignore
 
         return self.readout.finish(run_product_gate(self.hidden.linear, self.readout.linear, units, x))  # pyright: ignore
 
