@@ -160,7 +160,7 @@ def _plain(dtype="float32"):
 
 
 def _diverged(leaf):
-    return leaf * np.broadcast_to(np.float32([np.nan, np.inf]), leaf.shape)
+    return leaf * np.broadcast_to(np.asarray([np.nan, np.inf], np.float32), leaf.shape)
 
 
 VERSION_2 = {
@@ -170,7 +170,7 @@ VERSION_2 = {
     "bfloat16": lambda: _plain("bfloat16"),
     "stacked": lambda: jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), _plain()),
     "diverged": lambda: jax.tree.map(
-        lambda leaf: leaf * np.broadcast_to(np.float32([np.nan, np.inf]), leaf.shape), _plain()
+        lambda leaf: leaf * np.broadcast_to(np.asarray([np.nan, np.inf], np.float32), leaf.shape), _plain()
     ),
 }
 
