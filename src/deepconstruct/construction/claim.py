@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_choice
@@ -61,7 +62,7 @@ class Claim:
         if not isinstance(self.robustness, Robustness):
             raise TypeError(f"Claim: robustness must be a dc.Robustness(radius, gain); got {self.robustness!r}")
         object.__setattr__(self, "dtype", np.dtype(self.dtype).name)
-        if not jax.dtypes.issubdtype(np.dtype(self.dtype), np.inexact):
+        if not jnp.issubdtype(np.dtype(self.dtype), np.inexact):
             raise ValueError(f"Claim: weights must be of a floating dtype; got dtype {self.dtype}")
         if not isinstance(self.source, str):
             raise TypeError(f"Claim: source must be a text; got {self.source!r}")
