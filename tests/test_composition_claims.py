@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import deepconstruct as dc
+from deepconstruct._static import like
 from deepconstruct.domains import AbstractDomain, Bits, Box, Product, Space
 from deepconstruct.targets import AbstractTarget
 from deepconstruct.testing import constructions, excess, inputs
@@ -31,7 +32,7 @@ class Scale(AbstractTarget):
         return f"scale{self.factors}"
 
     def _evaluate(self, x):
-        return x * np.asarray(self.factors)
+        return x * like(x, self.factors)
 
     @property
     def is_linear(self):
