@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.jet import jet
 
+from .._checks import double_precision
 from ..activations import Custom
 from .power_series import Taylor
 
@@ -39,11 +40,6 @@ _FAR = 16.0
 
 # Rounding of a function in double precision, relative to value, argument and terms: `Custom.ulps` of it.
 _NOISE = 8 * 2.0**-52
-
-
-def sixty_four_bits() -> Any:
-    """A context with 64-bit JAX that leaves the configuration alone; its name moved between versions."""
-    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 # Is it a function of one number? ------------------------------------------------------------------
@@ -220,7 +216,7 @@ def _rounding_by_distance(function: Callable, dtype: str, center: float) -> np.n
 
 
 def _values(function: Callable, points: np.ndarray) -> np.ndarray:
-    with sixty_four_bits():
+    with double_precision():
         return np.asarray(_compiled(function)(np.asarray(points, np.float64)))
 
 
@@ -235,7 +231,7 @@ def _compiled(function: Callable) -> Callable:
 
 def custom_coefficients(activation: Custom, centers: np.ndarray) -> np.ndarray:
     """As many Taylor coefficients as JAX gives, about every center."""
-    with sixty_four_bits():
+    with double_precision():
         try:
             derivatives = _derivatives(activation.function, np.asarray(centers, np.float64))
         except (jax.errors.JAXTypeError, TypeError, AttributeError) as error:

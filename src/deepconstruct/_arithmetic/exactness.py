@@ -18,6 +18,7 @@ import numpy as np
 from .._bias import bias_vector
 from ..activations import AbstractActivation, Identity, Power, ReLU, Square, Step, groups
 from ..domains import AbstractDomain
+from ..domains.floats import quanta
 from ..linear import AbstractLinear, Butterfly, Composed, DirectSum, SignPatterns, SignProduct, Stack
 from ..linear.queries import concrete_entries
 from ..network import Layer, Network, flat_layers
@@ -175,8 +176,8 @@ class _Walk:
         held = np.maximum(-units.low, units.high)
         kept = held[cols] != 0
         rows, cols, values = rows[kept], cols[kept], values[kept]
-        quanta, sizes, step = _quanta(values), _sizes(values), np.full(size, np.inf)
-        np.minimum.at(step, rows, quanta * units.step[cols])
+        grids, sizes, step = _quanta(values), _sizes(values), np.full(size, np.inf)
+        np.minimum.at(step, rows, grids * units.step[cols])
         if self.is_complex:
             mass = np.bincount(rows, sizes * held[cols], size)
             sums = _Units(step, -mass, mass, mass, mass)
@@ -186,7 +187,7 @@ class _Walk:
             low, high = ends.min(axis=0), ends.max(axis=0)
             terms = (low, high, np.maximum(-low, 0), np.maximum(high, 0))
             sums = _Units(step, *(np.bincount(rows, term, size) for term in terms))
-        copies = (np.bincount(rows, minlength=size) == 1) & (np.bincount(rows, sizes != quanta, size) == 0)
+        copies = (np.bincount(rows, minlength=size) == 1) & (np.bincount(rows, sizes != grids, size) == 0)
         self.check(step, sums.moduli, floats=copies)
         return sums
 
@@ -245,11 +246,4 @@ def _sizes(values: np.ndarray) -> np.ndarray:
 
 def _quanta(values: np.ndarray) -> np.ndarray:
     """The largest powers of two of which the values are multiples (of which both parts are); infinite for 0."""
-    return np.minimum.reduce([_real_quanta(part) for part in _parts(values)])
-
-
-def _real_quanta(values: np.ndarray) -> np.ndarray:
-    mantissa, exponent = np.frexp(values)
-    digits = np.abs(np.ldexp(mantissa, 53)).astype(np.int64)
-    lowest = (digits & -digits).astype(float)
-    return np.where(values == 0, np.inf, np.ldexp(lowest, exponent - 53))
+    return np.minimum.reduce([quanta(part) for part in _parts(values)])

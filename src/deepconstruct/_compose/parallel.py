@@ -24,7 +24,7 @@ def parallel(*parts: Part) -> Part:
         parts: networks, or constructions.
 
     Returns:
-        A network, or a construction: maxima of errors and gains, the least radius.
+        A network, or a construction: every output keeps its error and gain, and the radius is the least.
 
     Raises:
         TypeError: networks mixed with constructions.
@@ -45,7 +45,7 @@ def fan_out(*parts: Part) -> Part:
         parts: networks of one `in_size`, or constructions of one domain.
 
     Returns:
-        A network, or a construction: maxima of errors and gains, the least radius.
+        A network, or a construction: every output keeps its error and gain, and the radius is the least.
 
     Raises:
         TypeError: networks mixed with constructions.

@@ -1,4 +1,4 @@
-"""What all compositions share: their parts, and a construction made of them."""
+"""What all compositions share: their parts."""
 
 from typing import TypeVar
 

@@ -10,7 +10,7 @@ import numpy as np
 from .._checks import check_size
 from .._static import StaticArray, check_static, like, namespace
 from .base import AbstractDomain
-from .floats import are_floats
+from .floats import are_floats, quanta
 
 # The number of bits that 32-bit numbers of vectors tell apart.
 _NUMBERED = 32
@@ -210,7 +210,7 @@ class Points(AbstractDomain):
         return self.array.array.min(axis=0), self.array.array.max(axis=0)
 
     def steps(self):
-        return np.where(_is(self, Points), [_step(column) for column in self.array.array.T], 0.0)
+        return np.where(_is(self, Points), quanta(self.array.array).min(axis=0), 0.0)
 
     def fits(self, dtype):
         return _is(self, Points) and are_floats(self.array.array, dtype)
@@ -233,13 +233,6 @@ def _digits(xp: Any, numbers: Any, count: int) -> Any:
     """Binary digits along a last axis of length 1, lowest first."""
     places = xp.arange(count, dtype="uint32").reshape((1,) * (numbers.ndim - 1) + (count,))
     return (numbers >> places) & xp.uint32(1)
-
-
-def _step(values: np.ndarray) -> float:
-    """The largest power of two of which all values are multiples."""
-    mantissa, exponent = np.frexp(values[values != 0])
-    digits = np.abs(np.ldexp(mantissa, 53)).astype(np.int64)
-    return float(np.ldexp((digits & -digits).astype(float), exponent - 53).min(initial=np.inf))
 
 
 def _part_by_part(inner: AbstractDomain, outer: AbstractDomain) -> bool:

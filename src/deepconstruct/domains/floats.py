@@ -71,3 +71,11 @@ def are_floats(values: np.ndarray, dtype: Any) -> bool:
     with np.errstate(over="ignore", under="ignore"):
         held = values.astype(jnp.finfo(dtype).dtype).astype(np.float64)
     return bool(np.array_equal(held, values))
+
+
+def quanta(values: np.ndarray) -> np.ndarray:
+    """The largest powers of two of which the numbers, in double precision, are multiples; infinite for 0."""
+    mantissa, exponent = np.frexp(values)
+    digits = np.abs(np.ldexp(mantissa, 53)).astype(np.int64)
+    lowest = (digits & -digits).astype(float)
+    return np.where(values == 0, np.inf, np.ldexp(lowest, exponent - 53))
