@@ -82,4 +82,6 @@ def _prepare_docstring(app, what, name, obj, options, lines):
 
 def setup(app):
     """Run before napoleon (priority 500), on the docstrings as they were written."""
+    # It only sets paths, once, but doesn't say that pages may be read side by side.
+    app.extensions["sphinx-mathjax-offline"].parallel_read_safe = True
     app.connect("autodoc-process-docstring", _prepare_docstring, priority=400)
