@@ -136,15 +136,23 @@ def _shown(found: Bound | None) -> str:
     return "0" if found.is_exact else str(found)
 
 
-def certificate(construction: Construction, method: str, verdict: str, *, ran: bool, **fields: Any) -> Certificate:
-    """A certificate about the error with what follows from the construction filled in."""
+def certificate(
+    construction: Construction,
+    method: str,
+    verdict: str,
+    *,
+    ran: bool,
+    covers: tuple[str, ...] = ("error",),
+    **fields: Any,
+) -> Certificate:
+    """A certificate with what follows from the construction filled in; `covers` may name `"robustness"` too."""
     claim = construction.claim
     return Certificate(
         verdict=verdict,
         method=method,
         name=construction.name,
         domain=repr(claim.domain),
-        covers=("error",),
+        covers=covers,
         claimed=claim.error,
         dtype=claim.dtype,
         backend=jax.default_backend() if ran else None,
