@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+import jax
 import numpy as np
 
 from .._arithmetic.intervals import bias_array
-from ..activations import AbstractActivation, groups
+from ..activations import AbstractActivation, Identity, groups
 from ..linear import AbstractLinear, Butterfly, Composed, DirectSum, SignPatterns, SignProduct, Stack, as_matrix
 from ..linear.queries import concrete_entries
 from ..network import Network, flat_layers
@@ -36,26 +37,28 @@ Row = dict[int, Fraction]
 
 
 def why_not_read(network: Network) -> str | None:
-    """Why a network isn't one hidden layer with a readout whose rounding is known here."""
+    """Why a network isn't one hidden layer with a linear readout whose rounding is known here."""
     layers = flat_layers(network)
-    if len(layers) != 2:
-        return f"it takes one hidden layer and a readout; the network has {len(layers)} layers"
+    if len(layers) != 2 or type(layers[1].activation) is not Identity:
+        return f"they take one hidden layer and a linear readout; the network has {len(layers)} layers"
     hidden, readout = layers
-    if any(_holds(hidden.linear, kind) for kind in (Composed, Butterfly)) or _holds(readout.linear, Butterfly):
-        return "it doesn't know the rounding of hidden layers of two factors, or of butterflies"
+    if any(holds(hidden.linear, kind) for kind in (Composed, Butterfly)) or holds(readout.linear, Butterfly):
+        return "they don't know the rounding of hidden layers of two factors, or of butterflies"
+    if holds(readout.linear, SignProduct) and hidden.out_size > 2**UNITS_HELD:
+        return f"they take up to 2^{UNITS_HELD} units that are added up in pairs; got {hidden.out_size}"
     if max(hidden.in_size, readout.out_size) * hidden.out_size > _MOST_NUMBERS:
-        return f"it takes layers of up to 2^20 weights; got {hidden.in_size} x {hidden.out_size}"
+        return f"they take layers of up to 2^20 weights; got {hidden.in_size} x {hidden.out_size}"
+    if not all(np.all(np.isfinite(np.asarray(leaf, np.float64))) for leaf in jax.tree.leaves(network)):
+        return "they need finite weights"
     return None
 
 
-def _holds(linear: AbstractLinear, kind: type) -> bool:
-    if isinstance(linear, kind):
-        return True
+def holds(linear: AbstractLinear, kind: type) -> bool:
+    """Whether a map is of a kind, or one of the maps that it is made of."""
+    if isinstance(linear, Composed):
+        return kind is Composed or holds(linear.outer, kind) or holds(linear.inner, kind)
     parts = linear.parts if isinstance(linear, Stack | DirectSum) else ()
-    parts = (linear.outer, linear.inner) if isinstance(linear, Composed) else parts
-    return any(_holds(part, kind) for part in parts) or (
-        kind is Butterfly and isinstance(linear, SignProduct) and linear.n > UNITS_HELD  # summed in groups
-    )
+    return isinstance(linear, kind) or any(holds(part, kind) for part in parts)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..activations import AbstractActivation
+from .monomials import Unknown
 from .series_balls import TERMS, balls, coefficients, degree, discs, upper
 
 _MOST_TERMS = 30_000
@@ -33,7 +34,7 @@ _MOST_PARITIES = 2**14
 Exponents = tuple[int, ...]
 
 
-class Unprovable(Exception):
+class Unprovable(Unknown):
     """Why no bound was found."""
 
 
