@@ -31,10 +31,14 @@ class Weights:
 
     def times(self, values: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """The product of the matrix that has `values` in these places with every row of `columns`."""
+        return (self.matrix(values) @ columns.T).T
+
+    def matrix(self, values: np.ndarray) -> Any:
+        """The sparse matrix that has `values` in these places."""
         from scipy.sparse import csr_array
 
         starts = np.searchsorted(self.rows, np.arange(self.shape[0] + 1))
-        return (csr_array((values, self.cols, starts), shape=self.shape) @ columns.T).T
+        return csr_array((values, self.cols, starts), shape=self.shape)
 
 
 def weights_of(linear: AbstractLinear) -> Weights:
@@ -47,6 +51,11 @@ def weights_of(linear: AbstractLinear) -> Weights:
         raise TypeError("running bounds don't know how butterflies are merged")
     if isinstance(linear, SignPatterns) and linear.n > _LARGEST_PATTERNS:
         raise TypeError(f"running bounds take patterns of up to {_LARGEST_PATTERNS} signs; got {linear.n}")
+    return entries_of(linear)
+
+
+def entries_of(linear: AbstractLinear) -> Weights:
+    """The entries of any map of one factor, however it is run."""
     rows, cols, stored = concrete_entries(linear)
     order = np.argsort(rows, kind="stable")
     rows, cols, values = rows[order], cols[order], stored[order].astype(np.float64)
