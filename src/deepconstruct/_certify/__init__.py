@@ -8,14 +8,14 @@ import time
 
 from .._checks import check_available, check_choice, check_size
 from ..construction import Construction
-from . import basis, exhaustive, sampling
+from . import basis, exhaustive, modules, sampling
 from .certificate import Attempts, Certificate as Certificate, open_case
 from .method import Method, Options
 
 __all__ = ["METHODS", "Certificate", "certify"]
 
 # In the order in which `method="auto"` tries them.
-METHODS: tuple[Method, ...] = (exhaustive.METHOD, basis.METHOD, sampling.METHOD)
+METHODS: tuple[Method, ...] = (modules.METHOD, exhaustive.METHOD, basis.METHOD, sampling.METHOD)
 
 
 def certify(construction: Construction, *, method: str = "auto", samples: int = 10_000) -> Certificate:
@@ -37,7 +37,7 @@ def certify(construction: Construction, *, method: str = "auto", samples: int = 
     Example:
         >>> import deepconstruct as dc
         >>> print(dc.certify(dc.parity(10)))
-        proved (exhaustive, 1,024 inputs): error 0
+        proved (modules): error 0
     """
     if not isinstance(construction, Construction):
         raise TypeError(
