@@ -68,7 +68,7 @@ def _factors(linear: AbstractLinear) -> list[AbstractLinear]:
     if all(len(chain) == 1 for chain in chains):
         return [linear]
     first, *rest = zip_longest(*chains)
-    whole = [type(linear)(first)]
+    whole: list[AbstractLinear] = [type(linear)(first)]
     for row in rest:
         pairs = zip(row, linear.parts, strict=True)
         whole.append(DirectSum(tuple(IdentityMap(part.out_size) if map is None else map for map, part in pairs)))

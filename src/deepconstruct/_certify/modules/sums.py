@@ -58,7 +58,7 @@ def added(first: Sums, second: Sums, fold: int) -> Sums:
         if first.count * second.count > most:
             raise NotModular("a gate has too many states")
     pairs = [(one[:, None], two[None]) for one, two in zip(first.boxes(), second.boxes(), strict=True)]
-    boxes = [plus_up(*pair) if index == 2 else sum(pair) for index, pair in enumerate(pairs)]
+    boxes = [plus_up(*pair) if index == 2 else np.add(*pair) for index, pair in enumerate(pairs)]
     shape = (first.count * second.count, first.low.shape[1])
     has_label = first.has_label or second.has_label
     return merged(Sums(_folded(first, second, fold), *(box.reshape(shape) for box in boxes), has_label=has_label))
