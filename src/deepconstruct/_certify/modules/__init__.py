@@ -1,3 +1,3 @@
-"""Trees of gates that compute parities and products of bits, by what every kind of gate can hold."""
+"""Proof for trees of gates: what every kind of gate can hold."""
 
 from .method import METHOD as METHOD

@@ -1,4 +1,6 @@
-"""Ranges of what is read off units that share one sum `s`: `F(s) = sum_a r_a f(s + b_a)` on intervals of `s`.
+"""Ranges of what is read off units that share one sum.
+
+With `s` the sum that is `F(s) = sum_a r_a f(s + b_a)`, on intervals of `s`.
 
 Unit by unit the range would be too large: a gate's units rise and fall together. So `F` itself is followed:
 

@@ -1,4 +1,4 @@
-"""Inputs beside the domain: bounds of the error for all that are off by up to the claim's radius.
+"""Inputs beside the domain: bounds for all that are off by up to the radius.
 
 Without sigmoids errors grow by slopes: `error + slope delta + rounding` follows with one look at what is within the
 radius. Elsewhere the error `E(delta)`, which never falls, is bounded at some `delta`: what is claimed at the lower end

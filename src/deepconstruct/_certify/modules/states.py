@@ -1,4 +1,4 @@
-"""States of a gate: what its units can hold as floats, however they are computed, and what the target has then.
+"""States of a gate: what its units can hold as floats, however these are computed.
 
 A unit is `fl(f(fl(s + b)))` with `s` the exact sum of its weights times the floats below. Where all terms are multiples
 of a grid whose numbers up to their moduli the dtype holds, `s + b` doesn't round, in any order. Else, with `n` terms

@@ -1,4 +1,4 @@
-"""Sets of sums: what the terms of a gate's sums can add up to, each with what the target has for it.
+"""Sets of sums: what a gate's sums can be, each with what the target has for it.
 
 A state is a box of sums and a bit, the label: the target's fold of the inputs below. Boxes are
 `[low - slope delta, high + slope delta]` for inputs that are off by at most `delta`. With them go bounds of what

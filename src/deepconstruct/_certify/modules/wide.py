@@ -1,4 +1,4 @@
-"""Extended precision, where the platform has it as IEEE does, and bounds that are rounded up in it."""
+"""Extended precision, where the platform has it, and bounds rounded up in it."""
 
 import math
 

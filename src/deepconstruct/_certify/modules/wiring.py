@@ -1,4 +1,4 @@
-"""How units are wired to gates: every layer is cut into gates that read disjoint parts of the layer before.
+"""How units are wired: layers are cut into gates that read disjoint parts of what is below.
 
 A gate is a connected component of a layer: units that read the same gates below, or are linked by units that do. So
 every gate below is read by one gate at most, which is what the proof rests on; it follows from the entries of the
