@@ -178,6 +178,7 @@ LINEAR = {
 }
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", LINEAR)
 def test_basis_proof_of_linear_networks(name):
     construction = LINEAR[name]()
@@ -356,6 +357,7 @@ def test_sampling_measures_relative_claims_in_their_own_terms():
     assert 0 < found(certificate).relative < certificate.claimed.relative
 
 
+@pytest.mark.slow
 def test_sampling_of_a_wide_network_runs_in_blocks():
     certificate = dc.certify(dc.parity(2**17, tied=True, dtype="float32"), method="sampling", samples=200)
     assert certificate.verdict == "tested"
