@@ -22,6 +22,8 @@ Squares and powers on boxes: outputs are multiplied out as polynomials with rati
 without the target's is at most the sum of moduli of coefficients times powers of the bound of the inputs.
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false, reportOperatorIssue=false
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false, reportGeneralTypeIssues=false
 import hashlib
 import io
 import itertools
@@ -46,12 +48,13 @@ linear.Composed: outer inner; linear.SignPatterns: scales n fixed; linear.SignPr
 bias.TiledBias: values shape; activations.Identity:; activations.ReLU:; activations.Step:; activations.Square:;
 activations.Power: n; domains.Bits: n; domains.Signs: n; domains.Box: n low high; targets.Parity: n encoding;
 targets.Product: n; targets.Polynomial: variables outputs; targets.BooleanFunction: table; origins.Stated:;
-origins.Built: builder arguments plan; plans.Tree: levels; plans.Blocks: levels; plans.Sum: terms constant;
-plans.Circuit: inputs levels outputs; plans.GatePlan: n kind bias scale mix; evidence.Enumerated: digits;
-Certificate: verdict method name domain covers found claimed evidence trusts inputs dtype backend digest claim_digest
-seconds counterexample"""
+origins.Built: builder arguments plan; origins.Rewritten: rule of; origins.Series: parts merge; origins.Parallel: parts;
+origins.FanOut: parts; origins.Repeated: part times merge; plans.Tree: levels; plans.Blocks: levels; plans.Sum: terms
+constant; plans.Circuit: inputs levels outputs; plans.GatePlan: n kind bias scale mix; evidence.Enumerated: digits;
+evidence.Expanded: terms difference rounding; Certificate: verdict method name domain covers found claimed evidence
+trusts inputs dtype backend digest claim_digest seconds counterexample"""
 CLASSES = {name.strip(): set(text.split()) for name, text in (entry.split(":") for entry in CLASSES.split(";"))}
-METHODS = {"exhaustive": "evidence.Enumerated"}
+METHODS = {"exhaustive": "evidence.Enumerated", "identity": "evidence.Expanded"}
 # Binary digits of floats, exponents of the least normal one and of what is too large; how arrays hold numbers.
 FORMATS = {"float16": (11, -14, 16, "<f2"), "float32": (24, -126, 128, "<f4"), "float64": (53, -1022, 1024, "<f8")}
 CODES = {"<f2": "e", "<f4": "f", "<f8": "d", "<i4": "i", "<i8": "q", "|b1": "?"}
@@ -92,10 +95,6 @@ def lowest(*values):
     return min((Fraction(v.numerator & -v.numerator, v.denominator) for v in values if v), default=Fraction(1))
 
 
-def nonzero(pairs):
-    return [(column, weight) for column, weight in pairs if weight]
-
-
 class File:
     """An archive of tree.json, certificate.json and arrays: exactly the bytes that `zipfile` writes for them."""
 
@@ -113,9 +112,10 @@ class File:
         names, self.used = [name for name in self.members if re.fullmatch(r"[0-9]{1,6}\.npy", name)], set()
         self.arrays = {name: self.array(self.members[name]) for name in names}
         header, about = self.parsed("tree.json"), self.parsed("certificate.json")
-        self.whole, self.certificate = header.pop("tree"), about.pop("certificate")
+        self.whole, self.certificate, parts = header.pop("tree"), about.pop("certificate"), header.pop("parts")
         need(len(self.members) == 2 + len(names) == 2 + len(self.used), "it has members that nothing refers to")
-        need(header == {"format": "deepconstruct", "version": 2, "parts": []}, "it is of another format")
+        need(type(parts) is list and all(part.name == "Construction" for part in parts), "its parts are odd")
+        need(header == {"format": "deepconstruct", "version": 2}, "it is of another format")
         need(about == {"format": "deepconstruct certificate", "version": 1}, "its certificate is of another format")
 
     def array(self, content):
@@ -134,11 +134,14 @@ class File:
             if keys in (["array"], ["static"]):
                 self.used.add(value)
                 return self.arrays[value]._replace(kind=keys[0])
-            if keys == ["tuple"] and type(value) is list:
-                return tuple(value)
-            if keys == ["class", "fields"]:
-                need(CLASSES.get(value) == set(pairs["fields"]), f"{value!r:.50} isn't known with these fields")
-                return Record(value, pairs["fields"])
+            if keys == ["tuple"] or keys == ["class", "fields"]:
+                inside = value if keys == ["tuple"] else pairs["fields"].values()
+                need(type(value) is (list if keys == ["tuple"] else str), f"{value!r:.50} isn't a tuple or a class")
+                need(not {list, dict} & set(map(type, inside)), "it holds values without a tag")
+                need(keys == ["tuple"] or CLASSES.get(value) == set(pairs["fields"]), f"{value!r:.50} isn't known so")
+                return tuple(value) if keys == ["tuple"] else Record(value, pairs["fields"])
+            if keys == ["part"]:
+                return Record("Part", integer(value, 0))
             return {"inf": math.inf}[value] if keys == ["float"] else pairs
 
         text = self.members[name].decode()
@@ -158,42 +161,43 @@ class File:
         return found.hexdigest()
 
 
-def coordinates(domain):
+def coordinates(name, fields):
     """A domain as text, its number of coordinates, least and largest value of one, and whether it has just these."""
-    n = integer(domain.fields["n"])
-    if domain.name != "domains.Box":
-        return {"domains.Bits": (f"Bits(n={n})", n, 0, 1, True), "domains.Signs": (f"Signs(n={n})", n, -1, 1, True)}[domain.name]
-    low, high = domain.fields["low"], domain.fields["high"]
-    need(number(low) <= number(high), "a box has its ends exchanged")
-    return f"Box(n={n}, low={low!r}, high={high!r})", n, number(low), number(high), False
+    n = integer(fields["n"])
+    if name != "domains.Box":
+        return f"{name[8:]}(n={n})", n, {"domains.Bits": 0, "domains.Signs": -1}[name], 1, True
+    low, high = number(fields["low"]), number(fields["high"])
+    need(low <= high, "a box has its ends exchanged")
+    return f"Box(n={n}, low={fields['low']!r}, high={fields['high']!r})", n, low, high, False
 
 
 def target(name, fields):
     if name == "targets.Polynomial":
         return polynomial(integer(fields["variables"], 1, 64), fields["outputs"])
     if name == "targets.BooleanFunction":
-        rows, width = fields["table"].shape
-        n, table = integer(rows.bit_length() - 1, 1, 20), list(map(number, numbers(fields["table"], "static", "<f8")))
+        table, (rows, width) = list(map(number, numbers(fields["table"], "static", "<f8"))), fields["table"].shape
+        n = integer(rows.bit_length() - 1, 1, 20)
         need(rows == 2**n and width >= 1, "a table has another size than bits number")
         return Target(f"boolean function({n})", n, width, "all", lambda i: table[i * width : (i + 1) * width])
     n = integer(fields["n"])
     if name == "targets.Product":
         return Target(f"product({n})", n, 1, "product", lambda label: [label], [{(1,) * min(n, 99): 1}])
-    text, label = {"targets.Parity": {"bits": ("", "parity"), "signs": (", signs", "product")}}[name][fields["encoding"]]
+    need(name == "targets.Parity", f"{name} isn't known")
+    text, label = {"bits": ("", "parity"), "signs": (", signs", "product")}[fields["encoding"]]
     return Target(f"parity({n}{text})", n, 1, label, lambda label: [label])
 
 
 def polynomial(n, outputs):
     flat = [term for terms in outputs for term in terms]
     need(all(len(p) == n and sum(integer(e, 0, 64) for e in p) <= 64 for p, _ in flat), "a degree is too large")
-    powers = [[x + f"^{e}" * (e > 1) for x, e in zip("xyzuvw", p, strict=False) if e] for p, _ in flat]
-    shown = [" ".join([f"{c:g}"] * (c != 1 or not x) + x) for x, (_, c) in zip(powers, flat, strict=True)]
-    text = " + ".join(shown).replace("+ -", "- ") or "0"
+    letters = [[x + f"^{e}" * (e > 1) for x, e in zip("xyzuvw", p) if e] for p, _ in flat]  # noqa: B905
+    shown = [" ".join([f"{c:g}"] * (c != 1 or not x) + x) for x, (_, c) in zip(letters, flat, strict=True)]
+    name = " + ".join(shown).replace("+ -", "- ") or "0"
     if len(outputs) > 1 or len(flat) > 4 or n > 6:
         degree = max((sum(p) for p, _ in flat), default=0)
-        text = f"polynomial({n} variables, degree {degree}, {len(flat)} terms)"
+        name = f"polynomial({n} variables, degree {degree}, {len(flat)} terms)"
     terms = [{powers: sum(number(c) for p, c in part if p == powers) for powers, _ in part} for part in outputs]
-    return Target(text, n, len(outputs), terms=terms)
+    return Target(name, n, len(outputs), terms=terms)
 
 
 def numbers(array, kind, code):
@@ -201,25 +205,26 @@ def numbers(array, kind, code):
     return struct.unpack(f"<{math.prod(array.shape)}{CODES[code]}", array.raw)
 
 
-def cut(values, width):
-    return [nonzero(enumerate(values[start : start + width])) for start in range(0, len(values), width)]
-
-
-def size(terms, most):
-    """A bound of a polynomial's modulus."""
-    return sum(abs(c) * most ** sum(powers) for powers, c in terms.items())
+def matrix(values, high, width):
+    return [[(b, w) for b, w in enumerate(values[a * width : (a + 1) * width]) if w] for a in range(high)]
 
 
 class Checker:
     """Proves what a file claims."""
 
     def __init__(self, data):
-        file = self.file = File(data)
-        need((file.whole.name, file.certificate.name) == ("Construction", "Certificate"), "it is about no construction")
-        self.claim, self.certificate, self.steps = file.whole.fields["claim"].fields, file.certificate.fields, STEPS
+        self.file, self.steps = File(data), STEPS
+        name, whole = self.file.whole
+        need((name, self.file.certificate.name) == ("Construction", "Certificate"), "it is about no construction")
+        self.claim, self.network, self.certificate = (
+            whole["claim"].fields,
+            whole["network"],
+            self.file.certificate.fields,
+        )
         self.digits, tiny, large, self.code = FORMATS[self.claim["dtype"]]
-        self.tiny, self.large, self.u = Fraction(2) ** tiny, 2**large - 2 ** (large - self.digits), Fraction(1, 2**self.digits)
-        self.text, self.inputs, self.low, self.high, self.is_finite = coordinates(self.claim["domain"])
+        self.tiny, self.u = Fraction(2) ** tiny, Fraction(1, 2**self.digits)
+        self.large = 2**large - 2 ** (large - self.digits)
+        self.text, self.inputs, self.low, self.high, self.is_finite = coordinates(*self.claim["domain"])
         self.goal = target(*self.claim["target"])
 
     def spend(self, steps):
@@ -228,101 +233,108 @@ class Checker:
 
     def recheck(self):
         """What was proved, as text."""
-        goal, claim, certificate = self.goal, self.claim, self.certificate
-        need((goal.inputs, goal.outputs) == (self.inputs, coordinates(claim["codomain"])[1]), "the target has other sizes")
-        expected = {"verdict": "proved", "name": goal.name, "domain": self.text, "claimed": claim["error"]}
-        expected |= {"dtype": claim["dtype"], "counterexample": None}
-        expected |= {"digest": self.file.digest("network"), "claim_digest": self.file.digest("claim")}
-        for name, value in expected.items():
-            need(certificate[name] == value, f"its certificate has {name}={certificate[name]!r:.80}")
-        self.check_rest(self.claim, self.certificate)
+        goal, claim = self.goal, self.claim
+        need(
+            (goal.inputs, goal.outputs) == (self.inputs, coordinates(*claim["codomain"])[1]),
+            "the target has other sizes",
+        )
+        self.check_certificate(**self.certificate)
         layers, count = [], self.inputs
-        for linear, biases, *act in self.layers(self.file.whole.fields["network"]):
+        for linear, biases, *act in self.layers():
             need(count == linear.outer * linear.width * linear.inner, "layers don't fit together")
-            count = integer(linear.outer * len(linear.rows) * linear.inner)
+            count = integer(linear.outer * len(linear.rows) * linear.inner, 0)
             layers.append((linear, biases or (0,) * count, *act))
             need(len(layers[-1][1]) == count, "biases don't fit")
         need(count == goal.outputs, "the last layer doesn't fit")
-        worst = self.finite(layers) if self.is_finite else self.polynomials(layers)
-        rest = "; robustness was not rechecked" * ("robustness" in certificate["covers"])
-        return f"{goal.name} on {self.text} in {claim['dtype']}: error at most {float(worst):.6g}, proved from the weights{rest}"
+        worst = float(self.finite(layers) if self.is_finite else self.polynomials(layers))
+        rest = "; robustness was not rechecked" * ("robustness" in self.certificate["covers"])
+        return (
+            f"{goal.name} on {self.text} in {claim['dtype']}: error at most {worst:.6g}, proved from the weights{rest}"
+        )
 
-    def check_rest(self, claim, certificate):
-        """Fields on which nothing else depends."""
-        method, beside = certificate["method"], claim["robustness"].fields
+    def check_certificate(self, method, covers, found, evidence, trusts, inputs, backend, seconds, **fields):
+        claim = self.claim
+        expected = {"verdict": "proved", "name": self.goal.name, "domain": self.text, "claimed": claim["error"]}
+        expected |= {"dtype": claim["dtype"], "counterexample": None}
+        expected |= {"digest": self.file.digest("network"), "claim_digest": self.file.digest("claim")}
+        for name, value in expected.items():
+            need(fields[name] == value, f"its certificate has {name}={fields[name]!r:.80}")
         need(method in METHODS, f"{method!r:.40} is not a method that this checker knows")
-        need(certificate["evidence"].name == METHODS[method], "its evidence is of another method")
-        need(certificate["covers"] in (("error",), ("error", "robustness")), "it covers what isn't known")
-        need(all(map(operator.le, self.each(certificate["found"]), self.each(claim["error"]))), "it found more than is claimed")
-        need(certificate["found"].fields["relative"] <= claim["error"].fields["relative"], "it found more than is claimed")
+        need(evidence.name == METHODS[method], "its evidence is of another method")
+        need(covers in (("error",), ("error", "robustness")), "it covers what isn't known")
+        need(all(map(operator.le, self.errors(found), self.errors(claim["error"]))), "it found more than is claimed")
+        need(found.fields["relative"] <= claim["error"].fields["relative"], "it found more than is claimed")
+        good = isinstance(trusts, tuple) and {type(text) for text in (*trusts, backend or "", claim["source"])} == {str}
+        need(good and claim["status"] == "proved", "texts or status are odd")
+        beside, origin = claim["robustness"].fields, self.file.whole.fields["origin"].name
         gains = beside["gain"] if isinstance(beside["gain"], tuple) else (beside["gain"],)
-        need(all(value >= 0 for value in (beside["radius"], beside["rounding"], *gains)), "robustness is below 0")
-        texts = (*certificate["trusts"], certificate["backend"] or "", claim["source"])
-        need(all(isinstance(text, str) for text in texts) and claim["status"] == "proved", "texts or status are odd")
-        number(certificate["seconds"], 0), integer(certificate["inputs"], 0, 2**64)
-        need(self.file.whole.fields["origin"].name.startswith("origins."), "its origin is none")
+        good = all(value >= 0 for value in (beside["radius"], beside["rounding"], *gains))
+        need(good and origin.startswith("origins."), "robustness or origin are odd")
+        need(number(seconds, 0) + integer(inputs, 0, 2**64) >= 0, "time or inputs are odd")
 
-    def each(self, bound):
-        """One number an output."""
-        many, relative = bound.fields["absolute"], bound.fields["relative"]
+    def errors(self, bound):
+        """One absolute error an output."""
+        many = bound.fields["absolute"]
         many = many if isinstance(many, tuple) else (many,) * self.goal.outputs
-        need(bound.name == "Bound" and len(many) == self.goal.outputs and number(relative, 0) >= 0, "a bound is none")
-        return [number(error, 0) for error in many]
+        need(bound.name == "Bound" and len(many) == self.goal.outputs, "a bound is none")
+        return [number(error + 0 * number(bound.fields["relative"], 0), 0) for error in many]
 
-    def layers(self, network):
+    def layers(self):
         """Maps, biases, and names and powers of activations; hidden factors of maps have no biases."""
-        for layer in network.fields["layers"]:
-            bias, (name, fields) = layer.fields["bias"], layer.fields["activation"]
-            label = layer.fields["label"]
-            need(label is None or label.name == "Label" and type(label.fields["name"]) is str, "a label is none")
+        for layer in self.network.fields["layers"]:
+            label, bias, (name, fields) = (layer.fields[key] for key in ("label", "bias", "activation"))
+            need(label is None or (label.name, type(label.fields["name"])) == ("Label", str), "a label is none")
             *hidden, last = self.maps(*layer.fields["linear"])
             yield from ((linear, None, "Power", 1) for linear in hidden)
-            kinds = {"Identity": ("Power", 1), "Square": ("Power", 2), "ReLU": ("ReLU", 1), "Step": ("Step", 1)}
-            kind, power = (kinds | {"Power": ("Power", fields.get("n"))})[name.removeprefix("activations.")]
             if isinstance(bias, Record):
                 outer, high, inner = map(integer, bias.fields["shape"])
                 bias = tuple(b for b in self.weights(bias.fields["values"], high) for _ in range(inner)) * outer
             elif bias is not None:
-                bias = self.weights(bias, *bias.shape)
-            yield last, bias, kind, integer(power, 1, 64)
+                bias = self.weights(bias, math.prod(bias.shape))
+            power = {"activations.Identity": 1, "activations.Square": 2, "activations.ReLU": 1, "activations.Step": 1}
+            power = integer(fields["n"] if name == "activations.Power" else power[name], 1, 64)
+            yield last, bias, name[12:] if name in ("activations.ReLU", "activations.Step") else "Power", power
 
     def weights(self, array, *shape):
         """The numbers of an array of weights: normal floats, or zeros."""
         found, tiny = numbers(array, "array", self.code), float(self.tiny)
         need(array.shape == shape, "weights have another shape")
-        need(all(w == 0 or tiny <= abs(w) < math.inf for w in set(found)), "weights are NaN, infinite or may be flushed")
+        need(
+            all(w == 0 or tiny <= abs(w) < math.inf for w in set(found)), "weights are NaN, infinite or may be flushed"
+        )
         return found
 
     def maps(self, name, fields):
         """The maps that run one after another, the first first."""
+        shape = [integer(length, 0) for length in fields.get("shape", ())]
         if name == "linear.Composed":
             return self.maps(*fields["inner"]) + self.maps(*fields["outer"])
         if name == "linear.Identity":
             return [Map([[(0, 1.0)]], 1, 1, integer(fields["size"]))]
         if name == "linear.SignProduct":  # by halving, in this order, and its weight then
             halves = [Map([[(0, 1.0), (1, -1.0)]], 1, 2, 2**k) for k in reversed(range(integer(fields["n"], 0, 12)))]
-            return [*halves, Map(cut(self.weights(fields["weight"]), 1), 1, 1)]
+            return [*halves, Map(matrix(self.weights(fields["weight"]), 1, 1), 1, 1)]
         if name == "linear.SignPatterns":
             n, fixed = integer(fields["n"], 1, 12), {False: 0, True: 1}[fields["fixed"]]
-            scales = self.weights(fields["scales"], n)
-            signs = [[-1 if j << fixed >> i & 1 else 1 for i in range(n)] for j in range(2 ** (n - fixed))]
-            return [Map([nonzero(enumerate(map(operator.mul, row, scales))) for row in signs], 1, n)]
+            scales, high = self.weights(fields["scales"], n), 2 ** (n - fixed)
+            signed = [-w if j << fixed >> i & 1 else w for j in range(high) for i, w in enumerate(scales)]
+            return [Map(matrix(signed, high, n), 1, n)]
         if name == "linear.Sparse":
-            return [self.sparse(fields, *map(integer, fields["shape"]))]
+            return [self.sparse(fields, *shape)]
         if name == "linear.Dense":
-            high, width = map(integer, fields["shape"])
-            return [Map(cut(self.weights(fields["weight"], high, width), width), 1, width)]
-        outer, high, width, inner = map(integer, fields["shape"])
+            return [Map(matrix(self.weights(fields["weight"], *shape), *shape), 1, shape[1])]
+        outer, high, width, inner = shape
         if name == "linear.Kronecker":
-            return [Map(cut(self.weights(fields["matrix"], high, width), width), outer, width, inner)]
-        w = self.weights({"linear.BlockDiagonal": fields}[name]["blocks"], outer, high, width, inner)
-        heads = w[: high * width * inner : inner]
-        if all(w[k * inner : (k + 1) * inner].count(heads[k % len(heads)]) == inner for k in range(outer * high * width)):
-            return [Map(cut(heads, width), outer, width, inner)]
+            return [Map(matrix(self.weights(fields["matrix"], high, width), high, width), outer, width, inner)]
+        need(name == "linear.BlockDiagonal", f"{name} isn't known")
+        found = self.weights(fields["blocks"], *shape)
+        heads, count = found[: high * width * inner : inner], high * width
+        if all(found[k * inner : (k + 1) * inner].count(heads[k % count]) == inner for k in range(outer * count)):
+            return [Map(matrix(heads, high, width), outer, width, inner)]
         rows = []
         for p, a, q in itertools.product(range(outer), range(high), range(inner)):
-            start = (p * high + a) * width * inner + q
-            rows.append(nonzero(((p * width + b) * inner + q, w[start + b * inner]) for b in range(width)))
+            weights = found[(p * high + a) * width * inner + q :: inner][:width]
+            rows.append([((p * width + b) * inner + q, w) for b, w in enumerate(weights) if w])
         return [Map(rows, 1, outer * width * inner)]
 
     def sparse(self, fields, outputs, inputs):
@@ -331,11 +343,10 @@ class Checker:
         need(all(map(operator.lt, places, places[1:])), "positions come twice, or out of order")
         need(all(0 <= r < outputs for r in rows) and all(0 <= c < inputs for c in columns), "positions lie outside")
         for r, c, w in zip(rows, columns, self.weights(fields["values"], len(rows)), strict=True):
-            found[r] += nonzero([(c, w)])
+            found[r] += [(c, w)] * (w != 0)
         return Map(found, 1, inputs)
 
-    def rows(self, linear):
-        rows, outer, width, inner = linear
+    def rows(self, rows, outer, width, inner):
         self.spend(outer * inner * (1 + sum(map(len, rows))))
         firsts = [(p * width * inner + q, row) for p in range(outer) for row in rows for q in range(inner)]
         return [[(first + b * inner, w) for b, w in row] for first, row in firsts]
@@ -358,14 +369,15 @@ class Checker:
             return 0
         sums = max(n - 2, 0)
         passed = sum(w * (e + self.growth(sums + (w != lowest(w))) * (most + e)) for w, most, _, e in terms)
-        last = (passed + self.growth(sums) * bias) * self.u + self.u * min(height, mass) * (n > 1)
-        return passed + self.growth(sums) * bias + last + 2 * self.tiny * (2 * n + sum(w for w, *_ in terms))
+        passed += self.growth(sums) * bias
+        last = self.u * (passed + min(height, mass)) if n > 1 else 0
+        return passed + last + 2 * self.tiny * (2 * n + sum(w for w, *_ in terms))
 
     def power_rounding(self, n, most, step, error):
         """How far the n-th power of a unit is off."""
         height = most + error
         need(2 * height**n <= self.large, "a power may overflow")
-        if n == 1 or not error and step**n >= self.tiny and most**n <= step**n * 2**self.digits:
+        if n == 1 or (not error and step**n >= self.tiny and most**n <= step**n * 2**self.digits):
             return error
         return height**n * (1 + self.growth(n - 1)) - most**n + 4 * n * self.tiny * max(height, 1) ** n
 
@@ -391,12 +403,12 @@ class Checker:
 
     def finite(self, layers):
         """The largest error on a finite domain."""
-        goal, known = self.goal, {}
+        goal, known, number_all = self.goal, {}, self.goal.label == "all"
         need(goal.label == "product" or (goal.label and self.low == 0), "this target isn't known on this domain")
-        facts, each = [(1, Fraction(1), 0)], range(self.inputs) if goal.label == "all" else [0] * self.inputs
-        kinds = {i: Module({((v,), v << i) for v in (self.low, self.high)}, facts) for i in set(each)}
+        kinds = range(self.inputs) if number_all else [0]
+        kinds = [Module({((v,), v << i) for v in (self.low, self.high)}, [(1, Fraction(1), 0)]) for i in kinds]
         # With `units = None` all modules are alike, and the units of rank 0 of each come first, then those of rank 1.
-        modules, units = [kinds[i] for i in each], [(i, 0) for i in each] if goal.label == "all" else None
+        modules, units = (kinds, [(i, 0) for i in range(self.inputs)]) if number_all else (kinds * self.inputs, None)
         for linear, biases, *act in layers:
             modules, units = self.through(modules, units, linear, biases, act, known)
         outputs = [(0, ((child, rank, 1.0),)) for child, rank in self.listed(modules, units)]
@@ -413,12 +425,18 @@ class Checker:
     def through(self, modules, units, linear, biases, act, known):
         """The modules of the next layer, and (module, rank) of its units."""
         count, inner, heads = len(modules), linear.inner, biases[:: linear.inner]
-        if units is None and linear.outer == 1 and count % inner == 0 and (inner > 1 or count == 1):
-            if tuple(bias for bias in heads for _ in range(inner)) == tuple(biases):
-                arity = count // inner
-                rows = [tuple((b % arity, b // arity, w) for b, w in row) for row in linear.rows]
-                return [self.module(modules[:arity], list(zip(heads, rows, strict=True)), *act)] * inner, None
-        units, rows, groups = self.listed(modules, units), self.rows(linear), {}
+        spread = tuple(bias for bias in heads for _ in range(inner))
+        if (
+            units is None
+            and linear.outer == 1
+            and (inner > 1 or count == 1)
+            and not count % inner
+            and spread == tuple(biases)
+        ):
+            arity = count // inner
+            rows = [tuple((b % arity, b // arity, w) for b, w in row) for row in linear.rows]
+            return [self.module(modules[:arity], list(zip(heads, rows, strict=True)), *act)] * inner, None
+        units, rows, groups = self.listed(modules, units), self.rows(*linear), {}
         for index, row in enumerate(rows):
             groups.setdefault(tuple(sorted({units[column][0] for column, _ in row})), []).append(index)
         read = [child for children in groups for child in children]
@@ -427,47 +445,44 @@ class Checker:
         groups |= {(child,): [] for child in set(range(count)) - set(read)}  # only its label goes on
         made, places = [], [None] * len(rows)
         for children, indices in groups.items():
-            rank = {child: position for position, child in enumerate(children)}
-            reads = [[(*units[column], w) for column, w in rows[index]] for index in indices]
-            inside = [tuple((rank[child], r, w) for child, r, w in terms) for terms in reads]
-            inside = tuple((biases[index], terms) for index, terms in zip(indices, inside, strict=True))
-            key = (tuple(id(modules[child]) for child in children), inside)
+            inside, rank = [], {child: position for position, child in enumerate(children)}
+            for position, index in enumerate(indices):
+                terms = tuple((rank[units[column][0]], units[column][1], w) for column, w in rows[index])
+                inside, places[index] = [*inside, (biases[index], terms)], (len(made), position)
+            key = (tuple(id(modules[child]) for child in children), tuple(inside))
             if key not in known:
                 known[key] = self.module([modules[child] for child in children], inside, *act)
-            for position, index in enumerate(indices):
-                places[index] = (len(made), position)
             made.append(known[key])
         return made, places
 
     def allowed(self, errors, low, high):
         """The largest error, if all are within the claim, and the target's values within its codomain."""
-        *_, least, most, two = coordinates(self.claim["codomain"])
+        *_, least, most, two = coordinates(*self.claim["codomain"])
         good = all(a in (least, most) if two else least <= a and b <= most for a, b in zip(low, high, strict=True))
         need(good, "the target leaves its codomain")
-        good = all(map(operator.le, errors, self.each(self.claim["error"])))
+        good = all(map(operator.le, errors, self.errors(self.claim["error"])))
         need(good, f"its error may be {float(max(errors)):.6g}, which is more than is claimed")
         return max(errors)
 
     def polynomials(self, layers):
         """The largest error on a box."""
-        n, most, goals = self.inputs, max(abs(self.low), abs(self.high)), self.goal.terms
+        n, most, goals, one = self.inputs, max(abs(self.low), abs(self.high)), self.goal.terms, (0,) * self.inputs
         need(goals and n <= 64, "this target isn't known on a box")
-        one = (0,) * n
+        size = lambda terms: sum(abs(c) * most ** sum(powers) for powers, c in terms.items())  # noqa: E731
         units = [({(*one[:i], 1, *one[i + 1 :]): 1}, (most, 0, 0)) for i in range(n)]
         for linear, biases, name, power in layers:
             need(name == "Power", f"{name} isn't known on a box")
             below, units = units, []
-            for row, bias in zip(self.rows(linear), biases, strict=True):
-                terms, raised = self.added([*((number(w), below[c][0]) for c, w in row), (number(bias), {one: 1})]), {one: 1}
-                height = size(terms, most)
-                error = self.rounding([(w, below[c][1]) for c, w in row], bias, height)
+            for row, bias in zip(self.rows(*linear), biases, strict=True):
+                sums = self.added([*((number(w), below[c][0]) for c, w in row), (number(bias), {one: 1})])
+                error, raised = self.rounding([(w, below[c][1]) for c, w in row], bias, size(sums)), {one: 1}
                 for _ in range(power):
-                    parts = [(c, {tuple(map(operator.add, p, q)): d for q, d in terms.items()}) for p, c in raised.items()]
-                    raised = self.added(parts)
-                units.append((raised, (size(raised, most), 0, self.power_rounding(power, height, 0, error))))
-        rests = [size(self.added([(1, got), (-1, goal)]), most) for (got, _), goal in zip(units, goals, strict=True)]
-        bounds, errors = [size(goal, most) for goal in goals], [error for _, (*_, error) in units]
-        return self.allowed(list(map(operator.add, rests, errors)), [-bound for bound in bounds], bounds)
+                    moved = lambda p: {tuple(map(operator.add, p, q)): d for q, d in sums.items()}  # noqa: B023,E731
+                    raised = self.added([(c, moved(p)) for p, c in raised.items()])
+                units.append((raised, (size(raised), 0, self.power_rounding(power, size(sums), 0, error))))
+        rests = [self.added([(1, got), (-1, goal)]) for (got, _), goal in zip(units, goals, strict=True)]
+        errors = [size(rest) + error for rest, (_, (*_, error)) in zip(rests, units, strict=True)]
+        return self.allowed(errors, [-size(goal) for goal in goals], list(map(size, goals)))
 
     def added(self, parts):
         """The sum of polynomials, each with a factor."""

@@ -35,9 +35,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 @contextlib.contextmanager
-def opened(
-    owner: str, file: Any, max_bytes: int
-) -> Iterator[tuple[Callable[[str], Any], Callable[[str], np.ndarray]]]:
+def opened(owner: str, file: Any, max_bytes: int) -> Iterator[tuple[Callable[[str], Any], Callable[[str], np.ndarray]]]:
     """Functions that read members of an archive by name: one of JSON (`None` where there is none), and an array."""
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()

@@ -75,6 +75,13 @@ def check_belongs(owner: str, value: Any, certificate: Certificate) -> None:
     for name, what in (("digest", "network"), ("claim_digest", "claim")):
         if getattr(certificate, name) != found[name]:
             raise ValueError(f"{owner}: the certificate is about another {what}; certify this construction again")
+    claim = value.claim
+    said = {"name": value.name, "domain": repr(claim.domain), "claimed": claim.error, "dtype": claim.dtype}
+    for name, expected in said.items():
+        if getattr(certificate, name) != expected:
+            raise ValueError(
+                f"{owner}: the certificate has {name}={getattr(certificate, name)!r:.80}, not {expected!r:.80}"
+            )
 
 
 def decoded(owner: str, header: Any) -> Certificate:

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from .._io.atomic import write_all, write_atomically
 from .._certify import Certificate
+from .._io.atomic import write_all, write_atomically
 from ..construction import Construction
 from ..construction.encoding import Encoder, canonical, content_digest
 from ..network import Network
