@@ -99,6 +99,7 @@ _HOMES = {
     "_analysis.distance": ("WeightDistance", "function_distance", "weight_distance"),
     "_analysis.regions": ("LinearRegions", "linear_regions"),
     "_certify": ("Certificate", "certify"),
+    "_certify.equivalence": ("Equivalence", "equivalent"),
     "_change.perturb": ("perturb", "reinitialize"),
     "_change.sparsification": ("SparsificationCurve", "sparsification_curve"),
     "_change.sparsify": ("sparsify",),
