@@ -8,14 +8,14 @@ import time
 
 from .._checks import check_available, check_choice, check_size
 from ..construction import Construction
-from . import basis, exhaustive, identity, sampling
+from . import basis, circuit, exhaustive, identity, sampling
 from .certificate import Attempts, Certificate as Certificate, open_case
 from .method import Method, Options
 
 __all__ = ["METHODS", "Certificate", "certify"]
 
 # In the order in which `method="auto"` tries them.
-METHODS: tuple[Method, ...] = (exhaustive.METHOD, basis.METHOD, identity.METHOD, sampling.METHOD)
+METHODS: tuple[Method, ...] = (exhaustive.METHOD, basis.METHOD, identity.METHOD, circuit.METHOD, sampling.METHOD)
 
 
 def certify(construction: Construction, *, method: str = "auto", samples: int = 10_000) -> Certificate:
