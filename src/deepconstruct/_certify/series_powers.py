@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from .series_rounding import UP, Format, is_power_of_two, pre_activations
+from .series_rounding import UP, Cell, Format, is_power_of_two, pre_activations, products
 
 
 def powers_read(
@@ -21,59 +21,61 @@ def powers_read(
     biases: np.ndarray,
     readout: np.ndarray,
     constant: float,
-    bounds: np.ndarray,
-    value: float,
+    cell: Cell,
     form: Format,
     *,
-    in_order: bool,
-    in_pairs: bool,
+    ordered: bool,
 ) -> float:
-    """The rounding of a sum of powers `(b + w x)^power`, which is at most `value`: infinite for too many corners."""
+    """The rounding of `constant + sum_k readout_k (b_k + w_k x)^power`: infinite where there are too many corners.
+
+    If `ordered`, inputs are added one after another, the bias last, and units in pairs, before their one weight.
+    """
     n, units = weights.shape[1], len(weights)
-    if n > 16 or 2**n * units * n > 2**22:
+    off = pre_activations(weights, biases, cell, form, ordered).error.max()
+    if n > 16 or 2**n * units * n > 2**22 or not np.isfinite(off):
         return math.inf
-    sums = pre_activations(weights, biases, bounds, form, in_order)
     signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    corners = signs * bounds
+    corners = cell.center + signs * cell.half
     partial = np.cumsum(weights[None] * corners[:, None, :], axis=2)  # (corners, units, inputs)
-    off = sums.error.max()
-    own = (np.abs(biases) + sums.reach) * (n + 2) * 2.0**-52  # these sums themselves
-    z = np.abs(partial[:, :, -1] + biases) + own + off
-    used = weights != 0
-    terms = used.sum(axis=1) + (biases != 0)
-    grown = 1 + 2 * (terms + 2) * form.u
-    inner = np.maximum(terms - 2, 0)
-    if in_order:
-        # The last addition gives z; those before it the sums of the first few inputs.
-        adds = used & (np.cumsum(used, axis=1) > 1)
-        last = np.cumsum(used[:, ::-1], axis=1)[:, ::-1] == 1
-        adds = adds & ~(last & (biases == 0)[:, None])
-        steps = np.where(
-            adds[None], (power - 1) * z[:, :, None] ** power + (np.abs(partial) + own[:, None] + off) ** power, 0.0
-        )
-        before = form.u * steps.sum(axis=2)
+    reach = np.abs(weights) @ cell.moduli
+    # What was rounded in the running network so far, and in these sums themselves.
+    off = off + ((np.abs(biases) + reach) * (n + 3) * 2.0**-52 + 2.0**-1050)
+    sums = partial[:, :, -1] + biases
+    z = np.abs(sums) + off
+    terms = (weights != 0).sum(axis=1) + (biases != 0)
+    grown = 1 + 2 * (terms + power + 2) * form.u
+    # The last addition gives z.
+    errors = form.u * power * z**power * (terms > 1) + power * z ** (power - 1) * products(weights, cell, form)
+    if ordered:
+        found = np.abs(partial) + off[:, None]
+        steps = (power - 1) * z[:, :, None] ** power + found**power
+        errors += form.u * np.where(_inner(weights, biases)[None], steps, 0.0).sum(axis=2)
     else:
-        before = form.u * power * z ** (power - 1) * (inner * (np.abs(biases) + sums.reach))
-    products = form.u * np.where(is_power_of_two(weights), 0.0, np.abs(weights) * bounds).sum(axis=1)
-    flushed = form.lost(weights, bounds).sum(axis=1) + form.tiny * (np.abs(weights).sum(axis=1) + 2 * terms + 2)
-    evaluated = z**power
-    errors = before + power * z ** (power - 1) * (products + flushed) + form.u * power * evaluated * (terms > 1)
-    errors = errors * grown + math.expm1((power - 1) * math.log1p(form.u)) * UP * evaluated
+        errors += form.u * power * z ** (power - 1) * np.maximum(terms - 2, 0) * (np.abs(biases) + reach)
+    errors = errors * grown + math.expm1((power - 1) * math.log1p(form.u)) * UP * z**power
     errors += 2 * power * form.tiny * np.maximum(z, 1.0) ** power
-    return _read(power, partial[:, :, -1] + biases, z, errors, readout, constant, value, form, in_pairs, own + off)
+    return _read(power, sums, z, off, errors, readout, constant, form, in_pairs=ordered)
+
+
+def _inner(weights: np.ndarray, biases: np.ndarray) -> np.ndarray:
+    """At which inputs an addition takes place that isn't the last one."""
+    used = weights != 0
+    adds = used & (np.cumsum(used, axis=1) > 1)
+    is_last = np.cumsum(used[:, ::-1], axis=1)[:, ::-1] == 1
+    return adds & ~(is_last & (biases == 0)[:, None])
 
 
 def _read(
     power: int,
     sums: np.ndarray,
     z: np.ndarray,
+    off: np.ndarray,
     errors: np.ndarray,
     readout: np.ndarray,
     constant: float,
-    value: float,
     form: Format,
+    *,
     in_pairs: bool,
-    off: np.ndarray,
 ) -> float:
     """The readout of powers, at the corner where it rounds most."""
     sizes = np.abs(readout)
@@ -83,7 +85,7 @@ def _read(
         levels = len(readout).bit_length() - 1
         made = levels * form.u * (mass + passed)
         total = float((passed + made * (1 + 2 * levels * form.u)).max())
-        total += 0.0 if is_power_of_two(readout[0]) else form.u * (value + total)
+        total += 0.0 if is_power_of_two(readout[0]) else form.u * (float(mass.max()) + total)
     else:
         if power % 2:
             ends = (np.maximum(np.sign(readout) * side * sums + off, 0) ** power @ sizes for side in (1, -1))

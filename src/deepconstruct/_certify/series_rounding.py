@@ -4,7 +4,7 @@ With `h(V) = u 2^floor(log2 V)`, half the distance of floats up to `V`, a unit `
 
     slope dz + ulps ulp(height),    dz = (terms - 1) additions of h(R) + one of h(|b| + R) + products + flushed,
 
-where `R = sum |w_i| B_i`. In any order every addition may hold the bias: all are then of `h(|b| + R)`. Units are
+where `R = sum |w_i x_i|`. In any order every addition may hold the bias: all are then of `h(|b| + R)`. Units are
 read by sums in any order, whose partial sums are at most the larger one of what is positive and what is negative,
 or in pairs, where each level adds `h` of the differences that it makes.
 """
@@ -79,60 +79,85 @@ def is_power_of_two(values: Any) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sums:
-    """Pre-activations: each is off by at most `error`, and at most `reach` from its bias over the reals."""
+class Cell:
+    """The box of all `|x_i - center_i| <= half_i`."""
 
-    reach: np.ndarray
+    center: np.ndarray
+    half: np.ndarray
+
+    @property
+    def moduli(self) -> np.ndarray:
+        """The largest moduli."""
+        return (np.abs(self.center) + self.half) * (1 + 2.0**-52)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sums:
+    """Pre-activations: over the reals in `[low, high]`, as floats off by at most `error`."""
+
+    low: np.ndarray
+    high: np.ndarray
     error: np.ndarray
 
+    def part(self, start: int, stop: int) -> "Sums":
+        return Sums(self.low[start:stop], self.high[start:stop], self.error[start:stop])
 
-def pre_activations(weights: np.ndarray, biases: np.ndarray, bounds: np.ndarray, form: Format, in_order: bool) -> Sums:
-    """`b + w x` for floats `|x_i| <= bounds_i`, added up in any order, or in that of the inputs and the bias last."""
-    sizes = np.abs(weights) * bounds
-    used = sizes > 0
+
+def pre_activations(weights: np.ndarray, biases: np.ndarray, cell: Cell, form: Format, in_order: bool) -> Sums:
+    """`b + w x` for floats of a cell, added up in any order, or in that of the inputs and the bias last."""
+    sizes, used = np.abs(weights) * cell.moduli, weights != 0
     terms = used.sum(axis=1)
-    reach = sizes.sum(axis=1) * UP
     grown = 1 + 2 * (terms + 2) * form.u  # what was rounded before is rounded again
-    whole = (np.abs(biases) + reach) * grown * UP
-    has_bias = biases != 0
+    # Products may be lost to underflow here, too.
+    whole = (np.abs(biases) + sizes.sum(axis=1) + terms * 2.0**-1070) * UP
+    rounded, has_bias = form.half(whole * grown), biases != 0
     if in_order:
-        partial = np.cumsum(sizes, axis=1) * grown[:, None] * UP
+        partial = np.cumsum(sizes, axis=1) * grown[:, None] * UP + 2.0**-1060
         adds = used & (np.cumsum(used, axis=1) > 1)
-        sums = np.where(adds, form.half(partial), 0.0).sum(axis=1) + np.where(has_bias, form.half(whole), 0.0)
+        sums = np.where(adds, form.half(partial), 0.0).sum(axis=1) + np.where(has_bias, rounded, 0.0)
     else:
-        sums = np.maximum(terms - 1 + has_bias, 0) * form.half(whole)
-    products = form.u * np.where(is_power_of_two(weights), 0.0, sizes).sum(axis=1)
-    # Inputs, weights, biases, products and sums below the least normal number may be flushed to zero.
-    flushed = form.lost(weights, bounds).sum(axis=1) + form.tiny * (np.abs(weights).sum(axis=1) + 2 * terms + 2)
-    error = ((products + sums) * grown + flushed) * UP
-    return Sums(reach, np.where(whole + error < form.most, error, np.inf))
+        sums = np.maximum(terms - 1 + has_bias, 0) * rounded
+    error = (sums + products(weights, cell, form)) * UP
+    error = np.where((whole + error < form.most) & ((terms + 2) * form.u <= 0.25), error, np.inf)
+    middle, slack = biases + weights @ cell.center, whole * 2.0**-50 * (1 + weights.shape[1])
+    reach = (np.abs(weights) @ cell.half) * UP + slack
+    return Sums(middle - reach, middle + reach, error)
 
 
-def activated(activations: Sequence[AbstractActivation], biases: np.ndarray, sums: Sums, form: Format) -> Held:
+def products(weights: np.ndarray, cell: Cell, form: Format) -> np.ndarray:
+    """What the products of units with their inputs round, and all that may be flushed to zero.
+
+    Inputs, weights, biases, products and sums below the least normal number may be flushed.
+    """
+    sizes, moduli = np.abs(weights), cell.moduli
+    rounded = form.u * (np.where(is_power_of_two(weights), 0.0, sizes) @ moduli)
+    flushed = form.lost(weights, moduli).sum(axis=1) + form.tiny * (
+        sizes.sum(axis=1) + 2 * (weights != 0).sum(axis=1) + 2
+    )
+    return rounded + flushed
+
+
+def activated(activations: Sequence[AbstractActivation], sums: Sums, form: Format) -> Held:
     """Units behind their activations."""
-    rows = [
-        _unit(activation, float(bias), float(reach), float(error), form)
-        for activation, bias, reach, error in zip(activations, biases, sums.reach, sums.error, strict=True)
-    ]
+    columns = (part.tolist() for part in (sums.low, sums.high, sums.error))
+    rows = [_unit(kind, low, high, error, form) for kind, low, high, error in zip(activations, *columns, strict=True)]
     low, high, error = (np.array(column) for column in zip(*rows, strict=True))
     return Held(low, high, np.where(np.maximum(-low, high) + error < form.most, error, np.inf))
 
 
-def _unit(
-    activation: AbstractActivation, bias: float, reach: float, off: float, form: Format
-) -> tuple[float, float, float]:
+def _unit(activation: AbstractActivation, low: float, high: float, off: float, form: Format) -> tuple[float, ...]:
     if isinstance(activation, Identity):
-        return bias - reach * UP, bias + reach * UP, off
-    if isinstance(activation, Sigmoid) and not is_power_of_two(activation.inverse_temperature):
-        off += 2 * form.u * (1 + form.u) * (abs(bias) + reach + off)  # the inverse temperature, and its product
-    scaled = getattr(activation, "inverse_temperature", 1.0)
-    if not form.tiny <= scaled <= form.most or not scaled * (abs(bias) + reach + off) < form.most:
+        return low, high, off
+    modulus, scale = max(-low, high) + off, getattr(activation, "inverse_temperature", 1.0)
+    if not form.tiny <= scale <= form.most or not scale * modulus < form.most:
         return -math.inf, math.inf, math.inf
-    # Rounded outwards: the ends of the interval are sums of two floats.
-    ends = (bias - (reach + off) * UP - abs(bias) * 2.0**-50, bias + (reach + off) * UP + abs(bias) * 2.0**-50)
-    found = ranges(activation, *ends)
-    error = (found.slopes[1] * off + _evaluation(activation, max(-ends[0], ends[1]), found.height, form)) * UP
-    return found.low, found.high, error
+    if isinstance(activation, Sigmoid) and not is_power_of_two(scale):
+        off += 2 * form.u * (1 + form.u) * modulus  # the inverse temperature, and its product
+    # Rounded outwards: these are sums of two floats.
+    wide = off * UP + modulus * 2.0**-52
+    found = ranges(activation, low - wide, high + wide)
+    error = found.slopes[1] * off + _evaluation(activation, modulus * UP, found.height, form)
+    return found.low, found.high, error * UP
 
 
 def _evaluation(activation: AbstractActivation, modulus: float, height: float, form: Format) -> float:
@@ -185,7 +210,7 @@ def halved(weight: float, held: Held, differences: np.ndarray, form: Format) -> 
 
 
 def mixed_differences(
-    activations: Sequence[AbstractActivation], weights: np.ndarray, biases: np.ndarray, bounds: np.ndarray
+    activations: Sequence[AbstractActivation], weights: np.ndarray, biases: np.ndarray, cell: Cell, sums: Sums
 ) -> np.ndarray:
     """Bounds of repeated differences of units that stand as the corners of a box, from the last axis on.
 
@@ -196,18 +221,14 @@ def mixed_differences(
     unknown = np.full(levels, np.inf)
     if any(activation != activations[0] for activation in activations) or np.any(biases != biases[0]):
         return unknown
-    reach = float((np.abs(weights) * bounds).sum(axis=1).max(initial=0.0)) * UP
-    bias = float(biases[0])
-    slopes = ranges(
-        activations[0], bias - reach - abs(bias) * 2.0**-50, bias + reach + abs(bias) * 2.0**-50, levels
-    ).slopes
+    slopes = ranges(activations[0], float(sums.low.min()), float(sums.high.max()), levels).slopes
     table, size, found = weights, 1.0, []
     for level in range(levels):
         half = len(table) // 2
         steps = table[:half] - table[half:]
         if np.any(steps != steps[0]):
             return np.concatenate([found, unknown[level:]])
-        size *= float((np.abs(steps[0]) * bounds).sum()) * UP
+        size *= float((np.abs(steps[0]) * cell.moduli).sum()) * UP
         found.append(size * slopes[level + 1] * UP)
         table = table[:half]
     return np.array(found)

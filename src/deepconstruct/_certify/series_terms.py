@@ -23,14 +23,23 @@ from typing import Any
 import numpy as np
 
 from ..activations import AbstractActivation
+from .monomials import Unknown
 from .series_balls import TERMS, balls, coefficients, degree, discs, upper
 
 _MOST_TERMS = 30_000
 _MOST_PARITIES = 2**14
 
 
-class Unprovable(Exception):
+# How often each variable is a factor.
+Exponents = tuple[int, ...]
+
+
+class Unprovable(Unknown):
     """Why no bound was found."""
+
+
+class TooFar(Unprovable):
+    """A series doesn't reach as far as the box: smaller ones may do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,16 +48,42 @@ class Units:
 
     Attributes:
         activations: one a unit.
-        weights: shape `(units, n)`; biases: shape `(units,)`.
+        weights: shape `(units, n)`.
+        biases: one exact number a unit.
         readout: one exact number a unit.
         constant: an exact number.
     """
 
     activations: Sequence[AbstractActivation]
     weights: np.ndarray
-    biases: np.ndarray
+    biases: Sequence[Fraction]
     readout: Sequence[Fraction]
     constant: Fraction
+
+    def about(self, center: np.ndarray) -> "Units":
+        """The same layer of `x - center`."""
+        if not np.any(center):
+            return self
+        exact = [Fraction(float(value)) for value in center]
+        moved = [
+            bias + sum((Fraction(float(w)) * c for w, c in zip(row, exact, strict=True)), Fraction(0))
+            for bias, row in zip(self.biases, self.weights, strict=True)
+        ]
+        return dataclasses.replace(self, biases=moved)
+
+
+def about(target: Mapping[Exponents, Fraction], center: np.ndarray) -> dict[Exponents, Fraction]:
+    """The coefficients of a polynomial of `x - center`."""
+    found = dict(target)
+    for i, value in enumerate(center):
+        shift, moved = Fraction(float(value)), {}
+        for exponents, coefficient in found.items():
+            for k in range(exponents[i] + 1 if shift else 0):
+                key = (*exponents[:i], k, *exponents[i + 1 :])
+                part = coefficient * math.comb(exponents[i], k) * shift ** (exponents[i] - k)
+                moved[key] = moved.get(key, Fraction(0)) + part
+        found = moved if shift else found
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +102,6 @@ class Terms:
     rest: float
     slopes: np.ndarray
     order: int
-
-
-Exponents = tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,19 +170,19 @@ def _groups(units: Units, scales: list[Any], module: Any) -> list[_Group]:
     moduli = np.abs(units.weights)
     for k, activation in enumerate(units.activations):
         if units.readout[k]:
-            members.setdefault((activation, float(units.biases[k]), tuple(moduli[k].tolist())), []).append(k)
+            members.setdefault((activation, units.biases[k], tuple(moduli[k].tolist())), []).append(k)
     series: dict[tuple, list[Any]] = {}
     found = []
     for (activation, bias, sizes), indices in members.items():
         key = activation, bias
         if key not in series:
-            series[key] = coefficients(activation, module.arb(bias), TERMS, module)
+            series[key] = coefficients(activation, _ball(bias, module), TERMS, module)
         signs = [tuple((units.weights[k] < 0).tolist()) for k in indices]
         readout = [units.readout[k] for k in indices]
         reach = sum((module.arb(w) * scale for w, scale in zip(sizes, scales, strict=True)), module.arb(0))
         mass = _ball(sum(map(abs, readout), Fraction(0)), module)
         found.append(
-            _Group(activation, module.arb(bias), sizes, series[key], _parities(sizes, signs, readout), mass, reach)
+            _Group(activation, _ball(bias, module), sizes, series[key], _parities(sizes, signs, readout), mass, reach)
         )
     return found
 
@@ -192,7 +224,7 @@ def _tail(groups: list[_Group], module: Any) -> tuple[Any, Any]:
         best = min(_cauchy(group, module), key=lambda pair: upper(pair[0]), default=None)
         if best is None:
             reach = upper(group.reach)
-            raise Unprovable(f"the Taylor series of {group.activation.name()} don't reach as far as {reach:.3g}")
+            raise TooFar(f"the Taylor series of {group.activation.name()} don't reach as far as {reach:.3g}")
         largest = max((module.arb(weight) for weight in group.moduli), key=upper)
         total, steep = total + best[0], steep + best[1] * largest
     return total, steep
