@@ -11,6 +11,7 @@ A plan that isn't the network's own makes gates fail, or the outputs differ from
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -24,13 +25,14 @@ from ..construction.plans import Circuit
 from .asked import asked, bound_of, stands_moved, trusted, why_not, within
 from .certificate import Certificate, Evidence, certificate, undecided
 from .flint import NEEDS_FLINT, flint_text, has_flint
-from .gates import GateBound, Unprovable, bounded, prove_gate
+from .gates import GateBound, fractions
 from .method import Method, Options
-from .monomials import Budget, Key, Poly, Unknown, add, multiply, powers_of_sums, up
+from .monomials import Budget, Key, Poly, Unknown, add, multiply, powers_of_sums, size, up
 from .powers import is_power, polynomial, rounding, short
 from .series_balls import POLYNOMIAL, SMOOTH
-from .series_rounding import Format, activated, pre_activations, summed
-from .series_terms import Units
+from .series_range import largest_modulus
+from .series_rounding import Cell, Format, activated, pre_activations, summed
+from .series_terms import Units, expand
 from .wires import Climb, Gate, errors, levels_of, meanings, too_large
 
 # Gates of more wires are proved only if their units see multiples of one sum.
@@ -212,12 +214,12 @@ class Prover:
         sizes = np.maximum(short(np.array([float(value) for value in reach]), _DIGITS), self.form.tiny)
         key = (*gate.key, tuple(sorted(poly.items())), sizes.tobytes())
         if key not in self.known:
-            try:
-                self.known[key] = self._prove(gate, poly, sizes)
-            except Unprovable as reason:
-                raise Unknown(f"a gate isn't what its plan says: {reason}") from None
+            self.known[key] = self._prove(gate, poly, sizes)
         found = self.known[key]
-        return Fraction(found.real) + Fraction(found.rounding)
+        total = Fraction(found.real) + Fraction(found.rounding)
+        if total > size(poly, [Fraction(value) for value in sizes.tolist()]):
+            raise Unknown("the error of a gate is as large as what it makes")
+        return total
 
     def evidence(self, climbs: Sequence[Climb], off: Fraction) -> Gates:
         """What was proved so far."""
@@ -227,32 +229,42 @@ class Prover:
         return Gates(wires, len(self.known), real, rounded, float(up(off)))
 
     def _prove(self, gate: Gate, poly: Poly, sizes: np.ndarray) -> GateBound:
+        rounded = self._rounding(gate, sizes)
         direction = along(gate) if len(sizes) > 1 else None
         line = None if direction is None else on_line(poly, direction[0], self.budget)
+        weights, target = gate.weights, line
         if direction is not None and line is not None:
-            return self._along(gate, line, *direction, sizes)
-        if len(sizes) > _MOST_WIRES:
+            # All units see multiples of one number, whose bound is the sum of these.
+            pairs = zip(direction[0].tolist(), sizes.tolist(), strict=True)
+            weights = direction[1][:, None]
+            sizes = np.array([float(up(sum((abs(Fraction(r)) * Fraction(b) for r, b in pairs), Fraction(0))))])
+        elif len(sizes) > _MOST_WIRES:
             raise Unknown(f"gates of {len(sizes)} wires are too many at once")
-        target = {_dense(key, len(sizes)): value for key, value in poly.items()}
-        return prove_gate(
-            gate.weights, gate.biases, gate.activations, gate.readout, gate.constant, target, sizes, self.dtype
-        )
+        else:
+            target = {_dense(key, len(sizes)): value for key, value in poly.items()}
+        biases, readout = fractions(gate.biases), fractions(gate.readout)
+        units = Units(gate.activations, weights, biases, readout, Fraction(gate.constant))
+        return _real(units, target or {}, sizes, rounded)
 
-    def _along(
-        self, gate: Gate, line: dict[tuple[int, ...], Fraction], row: np.ndarray, shares: np.ndarray, sizes: np.ndarray
-    ) -> GateBound:
-        """A gate whose units see multiples of one number `t = r w`, to which the real part is reduced."""
-        sums = pre_activations(gate.weights, gate.biases, sizes, self.form, False)
-        held = activated(gate.activations, gate.biases, sums, self.form)
-        rounded = summed(gate.readout, gate.constant, held, self.form)[2]
-        if not np.isfinite(rounded):
-            raise Unknown("numbers beyond the range of its dtype may come up")
-        exact = sum(
-            (abs(Fraction(r)) * Fraction(b) for r, b in zip(row.tolist(), sizes.tolist(), strict=True)), Fraction(0)
-        )
-        readout = [Fraction(value) for value in gate.readout.tolist()]
-        units = Units(gate.activations, shares[:, None], gate.biases, readout, Fraction(gate.constant))
-        return bounded(units, line, np.array([float(up(exact))]), rounded, _SHARE * rounded)
+    def _rounding(self, gate: Gate, sizes: np.ndarray) -> float:
+        cell = Cell(np.zeros(len(sizes)), sizes)
+        sums = pre_activations(gate.weights, gate.biases, cell, self.form, False)
+        found = summed(gate.readout, gate.constant, activated(gate.activations, sums, self.form), self.form)[2]
+        if not np.isfinite(found):
+            raise Unknown("numbers may come up that are beyond the range of the dtype, or sums too long for it")
+        return found
+
+
+def _real(units: Units, target: dict[tuple[int, ...], Fraction], sizes: np.ndarray, rounded: float) -> GateBound:
+    """A gate's error over the reals beside its rounding; large ones are bounded roughly, but quickly."""
+    terms = expand(units, target, sizes, _SHARE * rounded)
+    corners = np.array(list(itertools.product((1.0, 0.5), (1.0, -1.0), repeat=len(sizes))))
+    places = corners[:, ::2] * corners[:, 1::2]
+    powers = np.prod(places[:, None, :] ** terms.exponents, axis=2)
+    reached = float(np.abs(powers @ terms.coefficients).max(initial=0.0))
+    peak = largest_modulus(terms.exponents, terms.coefficients, max(_SHARE * rounded, reached / 64))
+    real = (peak.bound + terms.rest) * (1 + 2.0**-52)
+    return GateBound(real, rounded, tuple(terms.slopes.tolist()), terms.order, peak.cells)
 
 
 def on_line(poly: Poly, row: np.ndarray, budget: Budget) -> dict[tuple[int, ...], Fraction] | None:
