@@ -9,7 +9,7 @@ import time
 from .._checks import check_available, check_choice, check_size
 from ..construction import Claim, Construction
 from ..network import Network
-from . import basis, exhaustive, identity, sampling, taylor
+from . import basis, circuit, exhaustive, identity, modules, sampling, taylor
 from .certificate import Attempts, Certificate as Certificate, open_case
 from .method import Method, Options
 
@@ -19,7 +19,15 @@ _PROBES = 1000
 __all__ = ["METHODS", "Certificate", "certify"]
 
 # In the order in which `method="auto"` tries them.
-METHODS: tuple[Method, ...] = (exhaustive.METHOD, basis.METHOD, identity.METHOD, taylor.METHOD, sampling.METHOD)
+METHODS: tuple[Method, ...] = (
+    modules.METHOD,
+    exhaustive.METHOD,
+    basis.METHOD,
+    identity.METHOD,
+    taylor.METHOD,
+    circuit.METHOD,
+    sampling.METHOD,
+)
 
 
 def certify(
