@@ -22,7 +22,8 @@ import pytest
 
 import deepconstruct as dc
 import fuzz_files
-from deepconstruct._certify.certificate import Enumerated, certificate
+from deepconstruct._certify.certificate import certificate
+from deepconstruct._certify.pointwise import Pointwise
 from deepconstruct._cli import main as command_line
 from deepconstruct.construction.encoding import digest
 
@@ -44,7 +45,13 @@ CHECK = loaded()
 
 def content(construction, **changes):
     """A file with a certificate that says `proved`, whether it is or not."""
-    fields = {"ran": False, "found": construction.claim.error, "inputs": 0, "evidence": Enumerated(5), "trusts": ()}
+    fields = {
+        "ran": False,
+        "found": construction.claim.error,
+        "inputs": 0,
+        "evidence": Pointwise(5, 0.0, 0.0),
+        "trusts": (),
+    }
     said = dataclasses.replace(certificate(construction, "exhaustive", "proved", **fields), **changes)
     file = io.BytesIO()
     dc.save(file, construction, said)
@@ -100,6 +107,8 @@ ACCEPTED = {
     "real table": lambda: boolean(6, "float32"),
     "real table of two outputs": lambda: boolean(4, "float64", outputs=2),
     "constant table": lambda: dc.boolean_function(np.zeros(8), dtype="float32"),
+    "bits to signs": lambda: dc.bits_to_signs(5, dtype="float32"),
+    "signs to bits": lambda: dc.signs_to_bits(5, dtype="float32"),
     "square gate": lambda: dc.multiplication_gate(activation="square", dtype="float32"),
     "wide square gate": lambda: dc.multiplication_gate(activation="square", bound=3.0, dtype="float64"),
     "square tree": lambda: dc.product_tree(8, activation="square", dtype="float32"),
@@ -121,6 +130,8 @@ def test_what_is_true_is_accepted(verdict, name):
 
 SHIPPED = {
     "parity": lambda: dc.parity(10, dtype="float32"),
+    "bits to signs": lambda: dc.bits_to_signs(5, dtype="float32"),
+    "bounded depth": lambda: dc.parity_bounded_depth(8, 3, dtype="float64"),
     "table": lambda: boolean(4, "float32", whole=True),
     "dnf": lambda: dc.parity_shallow(8, kind="dnf", dtype="float32"),
     "square gate": lambda: dc.multiplication_gate(activation="square", dtype="float32"),
@@ -309,7 +320,7 @@ def passed_over(header, holder, key):
     inside = header.get("tree", {}).get("fields", {}).get("origin", {})
     if holder is inside or any(holder is node for node, _ in fuzz_files.places(inside)):
         return True
-    return key in ("seconds", "inputs", "backend", "digits", "found", "covers")
+    return key in ("seconds", "inputs", "backend", "digits", "real", "rounding", "found", "covers")
 
 
 def forged(value):

@@ -48,13 +48,15 @@ linear.Composed: outer inner; linear.SignPatterns: scales n fixed; linear.SignPr
 bias.TiledBias: values shape; activations.Identity:; activations.ReLU:; activations.Step:; activations.Square:;
 activations.Power: n; domains.Bits: n; domains.Signs: n; domains.Box: n low high; targets.Parity: n encoding;
 targets.Product: n; targets.Polynomial: variables outputs; targets.BooleanFunction: table; origins.Stated:;
+targets.BitsToSigns: n; targets.SignsToBits: n;
 origins.Built: builder arguments plan; origins.Rewritten: rule of; origins.Series: parts merge; origins.Parallel: parts;
 origins.FanOut: parts; origins.Repeated: part times merge; plans.Tree: levels; plans.Blocks: levels; plans.Sum: terms
-constant; plans.Circuit: inputs levels outputs; plans.GatePlan: n kind bias scale mix; evidence.Enumerated: digits;
-evidence.Expanded: terms difference rounding; Certificate: verdict method name domain covers found claimed evidence
+constant; plans.Circuit: inputs levels outputs; plans.GatePlan: n kind bias scale mix; evidence.Expanded: terms
+difference rounding; evidence.Pointwise: digits real rounding; evidence.Modules: levels kinds grid;
+evidence.GateRecord: count inputs units states; Certificate: verdict method name domain covers found claimed evidence
 trusts inputs dtype backend digest claim_digest seconds counterexample"""
 CLASSES = {name.strip(): set(text.split()) for name, text in (entry.split(":") for entry in CLASSES.split(";"))}
-METHODS = {"exhaustive": "evidence.Enumerated", "identity": "evidence.Expanded"}
+METHODS = {"modules": "evidence.Modules", "exhaustive": "evidence.Pointwise", "identity": "evidence.Expanded"}
 # Binary digits of floats, exponents of the least normal one and of what is too large; how arrays hold numbers.
 FORMATS = {"float16": (11, -14, 16, "<f2"), "float32": (24, -126, 128, "<f4"), "float64": (53, -1022, 1024, "<f8")}
 CODES = {"<f2": "e", "<f4": "f", "<f8": "d", "<i4": "i", "<i8": "q", "|b1": "?"}
@@ -182,9 +184,13 @@ def target(name, fields):
     n = integer(fields["n"])
     if name == "targets.Product":
         return Target(f"product({n})", n, 1, "product", lambda label: [label], [{(1,) * min(n, 99): 1}])
-    need(name == "targets.Parity", f"{name} isn't known")
-    text, label = {"bits": ("", "parity"), "signs": (", signs", "product")}[fields["encoding"]]
-    return Target(f"parity({n}{text})", n, 1, label, lambda label: [label])
+    if name == "targets.Parity":
+        text, label = {"bits": ("", "parity"), "signs": (", signs", "product")}[fields["encoding"]]
+        return Target(f"parity({n}{text})", n, 1, label, lambda label: [label])
+    if name == "targets.SignsToBits":  # of signs the label is the sum of those times powers of two
+        return Target(f"signs to bits({n})", n, n, "all", lambda i: [1 - (i + 2**n - 1 >> k + 1 & 1) for k in range(n)])
+    need(name == "targets.BitsToSigns", f"{name} isn't known")
+    return Target(f"bits to signs({n})", n, n, "all", lambda i: [1 - 2 * (i >> k & 1) for k in range(n)])
 
 
 def polynomial(n, outputs):
@@ -404,7 +410,8 @@ class Checker:
     def finite(self, layers):
         """The largest error on a finite domain."""
         goal, known, number_all = self.goal, {}, self.goal.label == "all"
-        need(goal.label == "product" or (goal.label and self.low == 0), "this target isn't known on this domain")
+        signs = goal.label == "product" or goal.name.startswith("signs to bits")
+        need(goal.label and (signs or self.low == 0), "this target isn't known on this domain")
         kinds = range(self.inputs) if number_all else [0]
         kinds = [Module({((v,), v << i) for v in (self.low, self.high)}, [(1, Fraction(1), 0)]) for i in kinds]
         # With `units = None` all modules are alike, and the units of rank 0 of each come first, then those of rank 1.
