@@ -57,7 +57,7 @@ def test_the_error_of_a_proof_is_the_largest_found():
     x = Bits(6).enumerate(jnp.arange(64))
     worst = np.abs(np.asarray(construction(x)) - np.asarray(x).sum(axis=-1, keepdims=True) % 2).max()
     certificate = dc.certify(construction, method="exhaustive")
-    assert certificate.verdict == "enumerated"
+    assert certificate.verdict == "proved"
     assert found(certificate).absolute == pytest.approx(worst, rel=1e-9)
     assert certificate.claimed == construction.claim.error
 
@@ -296,7 +296,7 @@ def test_the_certificate_says_what_was_checked():
     certificate = dc.certify(dc.parity(3, encoding="signs", dtype="float32"), method="exhaustive")
     assert certificate.name == "parity(3, signs)"
     assert certificate.domain == "Signs(n=3)"
-    assert (certificate.dtype, certificate.backend) == ("float32", jax.default_backend())
+    assert (certificate.dtype, certificate.backend) == ("float32", None)
     assert str(certificate) == "proved (exhaustive, 8 inputs): error 0"
 
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from ._analysis.regions import LinearRegions as LinearRegions, linear_regions as linear_regions
     from ._certify import Certificate as Certificate, certify as certify
+    from ._certify.equivalence import Equivalence as Equivalence, equivalent as equivalent
     from ._change.perturb import perturb as perturb, reinitialize as reinitialize
     from ._change.sparsification import (
         SparsificationCurve as SparsificationCurve,
@@ -99,6 +100,7 @@ _HOMES = {
     "_analysis.distance": ("WeightDistance", "function_distance", "weight_distance"),
     "_analysis.regions": ("LinearRegions", "linear_regions"),
     "_certify": ("Certificate", "certify"),
+    "_certify.equivalence": ("Equivalence", "equivalent"),
     "_change.perturb": ("perturb", "reinitialize"),
     "_change.sparsification": ("SparsificationCurve", "sparsification_curve"),
     "_change.sparsify": ("sparsify",),

@@ -44,11 +44,15 @@ _DOUBLE = 2.0**-53
 
 @dataclasses.dataclass(frozen=True)
 class Enclosure:
-    """Units over the reals lie in `[low, high]`; as floats they are off by at most `error`."""
+    """Units over the reals lie in `[low, high]`; as floats they are off by at most `error`.
+
+    They are multiples of `step` over the reals, a power of two a unit: 0 where none is known, infinite for 0 alone.
+    """
 
     low: np.ndarray
     high: np.ndarray
     error: np.ndarray
+    step: np.ndarray | None = None
 
     @property
     def moduli(self) -> np.ndarray:
@@ -56,13 +60,20 @@ class Enclosure:
         return rounded_up(np.maximum(-self.low, self.high)) + self.error
 
     def part(self, start: int, stop: int) -> "Enclosure":
-        return Enclosure(self.low[:, start:stop], self.high[:, start:stop], self.error[:, start:stop])
+        step = None if self.step is None else self.step[start:stop]
+        return Enclosure(self.low[:, start:stop], self.high[:, start:stop], self.error[:, start:stop], step)
+
+    @property
+    def steps(self) -> np.ndarray:
+        """`step`, as numbers."""
+        return np.zeros(self.low.shape[1]) if self.step is None else self.step
 
 
-def enclose(network: Network, low: np.ndarray, high: np.ndarray) -> Enclosure:
+def enclose(network: Network, low: np.ndarray, high: np.ndarray, step: np.ndarray | None = None) -> Enclosure:
     """A network on boxes `[low, high]` of floats, shape `(batch, in)`, by interval arithmetic.
 
-    The network must be of this library's own classes. Inputs are floats of its dtype.
+    The network must be of this library's own classes. Inputs are floats of its dtype, and multiples of `step`
+    if it is given: as `AbstractDomain.steps` has it. On such points what doesn't round has no error.
 
     Raises:
         TypeError: an activation or a map without a rule, or complex weights.
@@ -71,7 +82,7 @@ def enclose(network: Network, low: np.ndarray, high: np.ndarray) -> Enclosure:
     if not np.all(low <= high):
         raise ValueError("enclose: every box needs low <= high")
     kind = np.longdouble if network.dtype == np.float64 else np.float64
-    held = Enclosure(low.astype(kind), high.astype(kind), np.zeros(low.shape))
+    held = Enclosure(low.astype(kind), high.astype(kind), np.zeros(low.shape), step)
     for layer in flat_layers(network):
         held = through(layer, held, network.dtype)
     return held
@@ -113,7 +124,8 @@ def _summed(weights: Weights, held: Enclosure, bias: np.ndarray, dtype: Any) -> 
 
     Each has `terms + 3` of them, relative to the sum of the moduli, and may underflow as often.
     """
-    sums, kind = rounded_sums(weights, held.moduli, held.error, bias, dtype), held.low.dtype
+    certain, kind = held.low == held.high, held.low.dtype
+    sums = rounded_sums(weights, held.moduli, held.error, bias, dtype, step=held.steps, certain=certain)
     positive, negative = np.maximum(weights.values, 0), np.minimum(weights.values, 0)
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = np.where(np.isfinite(held.low), held.low, 0), np.where(np.isfinite(held.high), held.high, 0)
@@ -121,30 +133,66 @@ def _summed(weights: Weights, held: Enclosure, bias: np.ndarray, dtype: Any) -> 
         top = weights.times(positive, high) + weights.times(negative, low) + bias
         unit = float(np.finfo(kind).eps) / 2
         slack = (sums.terms + 8) * unit * (1 + 2.0**-20) * (sums.mass + np.abs(bias)) + sums.terms * 2.0**-1070
-        return settled(Enclosure(bottom - slack, top + slack, sums.error))
+        slack = np.where(sums.plain, 0.0, slack)
+        return settled(Enclosure(bottom - slack, top + slack, sums.error, sums.step))
 
 
 def settled(units: Enclosure) -> Enclosure:
     """Nothing is known of units whose bounds aren't finite."""
     known = np.isfinite(units.low) & np.isfinite(units.high) & np.isfinite(units.error)
     low, high = np.where(known, units.low, -np.inf), np.where(known, units.high, np.inf)
-    return Enclosure(low, high, np.where(known, units.error, np.inf))
+    return Enclosure(low, high, np.where(known, units.error, np.inf), units.step)
 
 
 def activated(activation: AbstractActivation, sums: Enclosure, dtype: Any) -> Enclosure:
     """Units behind their activation."""
-    known = np.isfinite(sums.error)
+    known, step = np.isfinite(sums.error), sums.steps
     if isinstance(activation, Softmax):
         known = np.broadcast_to(known.all(axis=1, keepdims=True), known.shape)
-    sums = Enclosure(*(np.where(known, part, 0.0) for part in (sums.low, sums.high, sums.error)))
+    low, high, error = (np.where(known, part, 0.0) for part in (sums.low, sums.high, sums.error))
+    sums = Enclosure(low, high, error, step)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         low, high = tight_range(activation, sums.low, sums.high)
         # The floats, rounded outward to double precision.
         wide = -rounded_up(-(sums.low - sums.error)), rounded_up(sums.high + sums.error)
         error = np.where(known, _error(activation, sums, wide, dtype), np.inf)
+        if isinstance(activation, Square | Power):
+            low, high, error = _exact_powers(activation, sums, (low, high, error), dtype)
         largest = rounded_up(np.maximum(-low, high)) + error
         error = np.where(largest < float(jnp.finfo(dtype).max), error, np.inf)
-    return settled(Enclosure(low, high, error))
+    return settled(Enclosure(low, high, error, _step_behind(activation, step)))
+
+
+def _step_behind(activation: AbstractActivation, step: np.ndarray) -> np.ndarray:
+    """Of what power of two units are multiples behind their activation."""
+    if isinstance(activation, Step):
+        return np.ones_like(step)
+    if isinstance(activation, Square | Power):
+        return step ** _degree(activation)
+    return step if isinstance(activation, Identity | ReLU) else np.zeros_like(step)
+
+
+def _degree(activation: Square | Power) -> int:
+    return activation.n if isinstance(activation, Power) else 2
+
+
+def _exact_powers(activation: Square | Power, sums: Enclosure, found: tuple, dtype: Any) -> tuple:
+    """Powers of units that are known exactly, where none of the products rounds, in double precision or in a dtype."""
+    certain = (sums.low == sums.high) & (sums.error == 0)
+    least, power = sums.steps, sums.low
+    for _ in range(_degree(activation) - 1):
+        least, power = least * sums.steps, power * sums.low
+    top = np.abs(power)
+
+    def fits(dtype: Any) -> np.ndarray:
+        # The powers between the first and the last lie between them, and so do their grids.
+        info = jnp.finfo(dtype)
+        normal = (np.minimum(sums.steps, least) >= float(info.tiny)) & (top <= float(info.max))
+        return certain & normal & (top < 2.0 ** (info.nmant + 1) * least)
+
+    plain = fits("float64")
+    low, high = (np.where(plain, power, end) for end in found[:2])
+    return low, high, np.where(plain & fits(dtype), 0.0, found[2])
 
 
 @singledispatch
@@ -241,5 +289,5 @@ def _sum(passed: np.ndarray, made: np.ndarray) -> np.ndarray:
 
 
 def _joined(parts: list[Enclosure]) -> Enclosure:
-    names = [field.name for field in dataclasses.fields(Enclosure)]
-    return Enclosure(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names))
+    low, high, error = (np.concatenate([getattr(p, name) for p in parts], axis=1) for name in ("low", "high", "error"))
+    return Enclosure(low, high, error, np.concatenate([part.steps for part in parts]))

@@ -123,7 +123,7 @@ def bounded(
     enough = max(_SHARE * rounding, 1e-300) if enough is None else enough
     terms = expand(units.about(cell.center), about(target, cell.center), cell.half, enough)
     peak = largest_modulus(terms.exponents, terms.coefficients, enough)
-    real = (peak.bound + terms.rest) * (1 + 2.0**-52)
+    real = (peak.bound + terms.rest) * (1 + 2.0**-50)  # more than what three roundings take away
     return GateBound(real, rounding, tuple(terms.slopes.tolist()), terms.order, peak.cells)
 
 

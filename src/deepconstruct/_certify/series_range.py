@@ -16,6 +16,8 @@ _DOUBLE = 2.0**-53
 _MOST_SIGNS = 64
 _MOST_CELLS = 400_000
 _BATCH = 4096
+# Bounds needn't be nearer to what is reached than this share of it.
+_SHARE = 2.0**-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Peak:
 
 
 def largest_modulus(exponents: np.ndarray, coefficients: np.ndarray, enough: float) -> Peak:
-    """A bound of `|sum_a c_a x^a|` on `[-1, 1]^n`, at most `enough` above the truth where cells suffice.
+    """A bound of `|sum_a c_a x^a|` on `[-1, 1]^n`, at most `enough` or 1/1000 above the truth where cells suffice.
 
     Args:
         exponents: shape `(terms, n)`.
@@ -128,7 +130,7 @@ class _Polynomial:
 
 
 def _on_cells(exponents: np.ndarray, coefficients: np.ndarray, enough: float) -> Peak:
-    """Halve cells of `[0, 1]^n` until none can exceed what is reached by more than `enough`."""
+    """Halve cells of `[0, 1]^n` until none can exceed what is reached by more than what is enough."""
     polynomial = _Polynomial(exponents, coefficients)
     n = polynomial.n
     center, half = np.full((1, n), 0.5), np.full((1, n), 0.5)
@@ -140,7 +142,7 @@ def _on_cells(exponents: np.ndarray, coefficients: np.ndarray, enough: float) ->
         count += len(center)
         # The modulus at a center is a lower bound, up to rounding; only the upper ones are relied on.
         reached = max(reached, float(value.max()))
-        open_ = ~(bound <= reached + enough)
+        open_ = ~(bound <= reached + max(enough, reached * _SHARE))
         if count > _MOST_CELLS or np.any(np.isnan(bound)):
             ends = [float(bound.max())] + [float(polynomial.bounds(*cells)[1].max()) for cells in waiting]
             return Peak(max(closed, *ends) if not np.any(np.isnan(ends)) else np.inf, reached, count)

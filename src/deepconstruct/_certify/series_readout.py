@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-import jax
 import numpy as np
 
 from .._arithmetic.intervals import bias_array
@@ -48,8 +47,6 @@ def why_not_read(network: Network) -> str | None:
         return f"they take up to 2^{UNITS_HELD} units that are added up in pairs; got {hidden.out_size}"
     if max(hidden.in_size, readout.out_size) * hidden.out_size > _MOST_NUMBERS:
         return f"they take layers of up to 2^20 weights; got {hidden.in_size} x {hidden.out_size}"
-    if not all(np.all(np.isfinite(np.asarray(leaf, np.float64))) for leaf in jax.tree.leaves(network)):
-        return "they need finite weights"
     return None
 
 
@@ -94,6 +91,11 @@ class Shallow:
             _in_order(hidden.linear),
         )
 
+    @property
+    def power(self) -> int | None:
+        """The degree of activations that are all one power."""
+        return one_power(self.activations)
+
     def units(self, output: int) -> Units:
         """What one output is of the units."""
         row = self.rows[output]
@@ -113,13 +115,12 @@ class Shallow:
             )
 
         found = _read(self.readout, held, self.constants, form, differences, 0).error
-        power = one_power(self.activations)
-        if power is None or isinstance(self.readout, Composed | DirectSum | Stack):
+        if self.power is None or isinstance(self.readout, Composed | DirectSum | Stack):
             return found
         matrix = np.asarray(as_matrix(self.readout), np.float64)
         ordered = self.in_order and isinstance(self.readout, SignProduct) and not np.any(self.constants)
         corners = [
-            powers_read(power, self.weights, self.biases, row, float(constant), cell, form, ordered=ordered)
+            powers_read(self.power, self.weights, self.biases, row, float(constant), cell, form, ordered=ordered)
             for row, constant in zip(matrix, self.constants, strict=True)
         ]
         return np.minimum(found, corners)

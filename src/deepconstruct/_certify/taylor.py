@@ -34,10 +34,11 @@ from .series_readout import Shallow, holds, why_not_read
 from .series_rounding import Cell, Format
 from .series_terms import Exponents, TooFar
 
-_MOST_CELLS = 256
+# So many boxes at most where series don't reach further, and where the bound is near the claim.
+_MOST_BOXES, _MOST_NEAR = 256, 32
 _MOST_INPUTS = 12
-# Where the bound exceeds the claim by more than this, smaller boxes don't help: rounding hardly falls with them.
-_NEAR = 1.25
+# Smaller boxes, in which units round a little less, are tried where the bound exceeds the claim by up to this.
+_NEAR = 1.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +68,6 @@ def _applies(construction: Construction) -> str | None:
         return NEEDS_FLINT
     if not is_known(network, (*SMOOTH, *POLYNOMIAL)) or not jnp.issubdtype(network.dtype, jnp.floating):
         return "Taylor series need real networks of this library's maps and smooth activations"
-    if np.dtype(network.dtype).name != claim.dtype:
-        return f"the network's weights are {network.dtype}, the claim is about {claim.dtype}"
-    if network.in_size != claim.domain.size or network.out_size != claim.codomain.size:
-        return f"the network doesn't map {claim.domain} to {claim.codomain}"
     if network.in_size > _MOST_INPUTS:
         return f"it takes up to {_MOST_INPUTS} inputs; got {network.in_size}"
     return why_not_read(network) or why_not(claim, network)
@@ -176,16 +173,16 @@ class Proof:
         waiting, boxes = [cell], 0
         while waiting:
             cell = waiting.pop()
-            room = boxes + len(waiting) < _MOST_CELLS
+            count = boxes + len(waiting)
             try:
                 found = self._bounds(cell, limits)
             except TooFar:
-                if not room:
+                if count >= _MOST_BOXES:
                     raise
                 waiting += self._halves(cell)
                 continue
             excess = [part.total / limit if limit else math.inf for part, limit in zip(found, limits, strict=True)]
-            if 1 < max(excess) <= _NEAR and room:
+            if self.network.power is None and 1 < max(excess) <= _NEAR and count < _MOST_NEAR:
                 waiting += self._halves(cell)
                 continue
             boxes += 1
