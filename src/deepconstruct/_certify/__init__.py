@@ -8,14 +8,14 @@ import time
 
 from .._checks import check_available, check_choice, check_size
 from ..construction import Construction
-from . import basis, exhaustive, sampling
+from . import basis, boxes, exhaustive, sampling
 from .certificate import Attempts, Certificate as Certificate, open_case
 from .method import Method, Options
 
 __all__ = ["METHODS", "Certificate", "certify"]
 
 # In the order in which `method="auto"` tries them.
-METHODS: tuple[Method, ...] = (exhaustive.METHOD, basis.METHOD, sampling.METHOD)
+METHODS: tuple[Method, ...] = (exhaustive.METHOD, basis.METHOD, boxes.METHOD, sampling.METHOD)
 
 
 def certify(construction: Construction, *, method: str = "auto", samples: int = 10_000) -> Certificate:
