@@ -73,6 +73,21 @@ def _many_maps(count: int) -> bool:
     return count % 200 == 0
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that are marked slow are left out
+def pytest_collection_modifyitems(items):
+    """Mark as slow what `default_cases` leaves to the slow tests."""
+    cases = {}
+    for item in items:
+        if item.get_closest_marker("default_cases") and not item.get_closest_marker("slow"):
+            cases.setdefault(item.function, []).append(item)
+    for same in cases.values():
+        (count,) = same[0].get_closest_marker("default_cases").args
+        kept = {round(index * (len(same) - 1) / max(count - 1, 1)) for index in range(count)}
+        for index, item in enumerate(same):
+            if index not in kept:
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _promotion(request):
     if request.node.get_closest_marker("promotes") is None:

@@ -103,6 +103,7 @@ def errors_in_ulps(act: AbstractActivation, dtype: str) -> np.ndarray:
     return np.abs(got - exact) / units
 
 
+@pytest.mark.default_cases(8)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @ALL
 def test_one_evaluation_rounds_as_little_as_claims_allow_for(act, dtype):

@@ -57,6 +57,7 @@ def assert_keeps_its_claim(construction, x, wanted, rng):
 # Tables -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("basis", BASES)
 @pytest.mark.parametrize("start", range(0, 200, 25))
 def test_relus_compute_two_hundred_tables_exactly(basis, start):
@@ -74,6 +75,7 @@ def test_steps_compute_tables_exactly(basis):
         assert (evaluate(built, bits(seed % 8 + 1)) == fractions(table)).all(), seed
 
 
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize("activation", UNITS)
 @pytest.mark.parametrize("basis", BASES)
 @pytest.mark.parametrize("n,dtype", [(1, "float32"), (3, "float64"), (5, "float32"), (8, "float64")])
@@ -142,6 +144,7 @@ def inverse_temperature(construction):
     return activation.inverse_temperature
 
 
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize("basis", BASES)
 @pytest.mark.parametrize("n", [1, 4, 7])
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-6, 1e-10])
@@ -171,6 +174,7 @@ def few_zeros(k):
     return np.concatenate([np.ones((1, k)), 1 - np.eye(k), 1 - np.eye(k) - np.roll(np.eye(k), 1, 0), np.zeros((1, k))])
 
 
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize("k", [1, 2, 3, 7, 40])
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", Step(), Sigmoid(3.0), Sigmoid(99.0)])
 def test_products_of_bits_keep_their_claims(k, activation):
@@ -263,6 +267,7 @@ def test_what_a_product_of_bits_offers_reaches_it(options, tolerance, least):
 # Classifiers --------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize("n,classes", [(1, 2), (3, 3), (5, 5)])
 @pytest.mark.parametrize("basis", BASES)
 @pytest.mark.parametrize(
@@ -287,6 +292,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("target,n", TARGETS.values(), ids=TARGETS.keys())
 def test_targets_take_either_library_and_keep_its_precision(target, n):
     x = bits(n) if "boolean" in target.name else np.random.default_rng(0).normal(size=(7, n))
@@ -312,6 +318,7 @@ SAVED = {
 }
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("build", SAVED.values(), ids=SAVED.keys())
 def test_constructions_come_back_from_files(build, tmp_path):
     built = build()

@@ -98,6 +98,7 @@ def test_different_scales_of_the_inputs_are_accounted_for(n):
     assert value is None or float(abs(value)) == pytest.approx(1.0, rel=1e-9)
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("n", range(1, 11))
 def test_the_certificate_holds_with_the_determinant_of_the_formula(n):
     found = bounds.determinant(product(n))

@@ -26,6 +26,7 @@ def bits(construction):
     return structure, [(leaf.dtype, leaf.shape, np.asarray(leaf).tobytes()) for leaf in leaves]
 
 
+@pytest.mark.default_cases(15)
 @pytest.mark.parametrize("name", ENTRIES)
 def test_every_entry_is_rebuilt_from_its_origin(name):
     built = ENTRIES[name].build(ENTRIES[name].sizes[1])

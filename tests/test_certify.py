@@ -45,7 +45,7 @@ def bits_of(index, n):
 @pytest.mark.parametrize("n", [1, 2, 3, 11])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_exhaustive_proof_of_parity(n, dtype):
-    certificate = dc.certify(dc.parity(n, dtype=dtype))
+    certificate = dc.certify(dc.parity(n, dtype=dtype), method="exhaustive")
     assert (certificate.verdict, certificate.method, certificate.inputs) == ("proved", "exhaustive", 2**n)
     assert certificate.found == certificate.claimed == dc.Bound(0)
     assert certificate.counterexample is None
@@ -56,8 +56,8 @@ def test_the_error_of_a_proof_is_the_largest_found():
     construction = dc.parity(6, activation="sigmoid", readout="raw", dtype="float64")
     x = Bits(6).enumerate(jnp.arange(64))
     worst = np.abs(np.asarray(construction(x)) - np.asarray(x).sum(axis=-1, keepdims=True) % 2).max()
-    certificate = dc.certify(construction)
-    assert certificate.verdict == "enumerated"
+    certificate = dc.certify(construction, method="exhaustive")
+    assert certificate.verdict == "proved"
     assert found(certificate).absolute == pytest.approx(worst, rel=1e-9)
     assert certificate.claimed == construction.claim.error
 
@@ -178,6 +178,7 @@ LINEAR = {
 }
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", LINEAR)
 def test_basis_proof_of_linear_networks(name):
     construction = LINEAR[name]()
@@ -278,7 +279,7 @@ def test_a_twiddle_off_by_a_share_of_the_claim(share, proved):
 
 @pytest.mark.parametrize("samples", [1, 500])
 def test_samples_test_but_never_prove(samples):
-    certificate = dc.certify(dc.parity(27), samples=samples)
+    certificate = dc.certify(dc.parity(27), method="sampling", samples=samples)
     assert (certificate.verdict, certificate.method, certificate.inputs) == ("tested", "sampling", samples)
     small = dc.certify(dc.parity(2), method="sampling", samples=samples)
     assert small.verdict == "tested"
@@ -292,10 +293,10 @@ def test_samples_can_refute():
 
 
 def test_the_certificate_says_what_was_checked():
-    certificate = dc.certify(dc.parity(3, encoding="signs", dtype="float32"))
+    certificate = dc.certify(dc.parity(3, encoding="signs", dtype="float32"), method="exhaustive")
     assert certificate.name == "parity(3, signs)"
     assert certificate.domain == "Signs(n=3)"
-    assert (certificate.dtype, certificate.backend) == ("float32", jax.default_backend())
+    assert (certificate.dtype, certificate.backend) == ("float32", None)
     assert str(certificate) == "proved (exhaustive, 8 inputs): error 0"
 
 
@@ -323,7 +324,7 @@ def test_sixteen_million_inputs_are_run():
 def test_a_composition_is_proved_on_all_inputs():
     two = dc.parity(8, dtype="float32")
     tree = dc.series(dc.parallel(two, two), dc.parity(2, dtype="float32"))
-    certificate = dc.certify(tree)
+    certificate = dc.certify(tree, method="exhaustive")
     assert (certificate.verdict, certificate.inputs) == ("proved", 65_536)
 
 
@@ -356,6 +357,7 @@ def test_sampling_measures_relative_claims_in_their_own_terms():
     assert 0 < found(certificate).relative < certificate.claimed.relative
 
 
+@pytest.mark.slow
 def test_sampling_of_a_wide_network_runs_in_blocks():
     certificate = dc.certify(dc.parity(2**17, tied=True, dtype="float32"), method="sampling", samples=200)
     assert certificate.verdict == "tested"

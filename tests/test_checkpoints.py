@@ -56,6 +56,7 @@ def kill_at(monkeypatch, write):
     monkeypatch.setattr(atomic.os, "replace", replace)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("every, writes", [(None, 50), (1, 50), (7, 8), (50, 1), (1000, 1)])
 def test_checkpoints_change_nothing(tmp_path, every, writes, monkeypatch):
     written = []
@@ -65,6 +66,7 @@ def test_checkpoints_change_nothing(tmp_path, every, writes, monkeypatch):
     assert len(written) == writes
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("write", [1, 2, 5, 8])
 @pytest.mark.parametrize("progress", [False, True])
 def test_a_killed_run_goes_on(tmp_path, monkeypatch, write, progress):

@@ -130,6 +130,7 @@ def test_the_default_bound_covers_six_deviations(n, classes):
     assert np.all(high <= (np.abs(means) + 6 * deviations).max(axis=0) + 1)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.promotes
 @pytest.mark.parametrize("n,classes", slow_among([(1, 2), (2, 3), (3, 2)], [(3, 2)]))
 @pytest.mark.parametrize(
@@ -220,6 +221,7 @@ def gibbs(hamiltonians, prior):
     return posterior
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("hamiltonians", HAMILTONIANS.values(), ids=HAMILTONIANS.keys())
 @pytest.mark.parametrize("activation,dtype", [("square", "float64"), ("square", "float32"), ("gelu", "float64")])
 def test_hamiltonian_classifiers_keep_their_claims(hamiltonians, activation, dtype):
@@ -260,6 +262,7 @@ def test_sympy_hamiltonians_share_their_variables():
 # Softmax ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize("classes", [2, 3, 17])
 @pytest.mark.parametrize("error", [1e-9, 1e-3, 0.5, 4.0, 50.0])
 def test_softmax_errors_are_bounded_by_half_of_those_of_the_logits(classes, error):

@@ -55,6 +55,7 @@ def test_tour_fails_when_a_certificate_does(tmp_path, monkeypatch, capsys):
     assert "FAILED" in capsys.readouterr().out
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 127, 128, 129, 200_000])
 def test_parity_of_a_file_equals_a_plain_count(tmp_path, size):
     data = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)

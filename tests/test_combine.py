@@ -73,6 +73,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("merge", [True, False])
 @pytest.mark.parametrize("make", PAIRS.values(), ids=PAIRS.keys())
 def test_series_is_plain_composition(make, merge):
@@ -138,6 +139,7 @@ REPEATS = {
 CHAINS = {**SIDES, **{f"repeats, {name}": make for name, make in REPEATS.items()}}
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("make", CHAINS.values(), ids=CHAINS.keys())
 def test_parallel_runs_each_on_its_own_inputs(make):
     networks = make()
@@ -152,6 +154,7 @@ def test_parallel_runs_each_on_its_own_inputs(make):
 FANS = ["other depths", "some without biases", "tied and free biases", "repeats, equal times", "one"]
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", FANS)
 def test_fan_out_runs_all_on_the_same_input(name):
     networks = [dc.series(net(2, n.in_size, seed=20), n) for n in CHAINS[name]()]
@@ -180,6 +183,7 @@ def test_repeats_stay_one_block_only_if_their_times_agree(name, scans):
     assert (dc.Repeat in kinds) == scans
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("merge", [True, False])
 @pytest.mark.parametrize("times,sizes", [(1, (3, 4, 3)), (2, (3, 4, 3)), (5, (2, 3, 4, 2)), (5, (3, 3))])
 def test_repeat_equals_the_series(sizes, times, merge):
@@ -253,6 +257,7 @@ def test_the_composed_tree_is_bit_equal_to_parity_16(dtype):
     assert np.array_equal(found, x.sum(axis=-1, keepdims=True) % 2)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("activation,merge", [("relu", True), ("relu", False), ("step", True), ("sigmoid", True)])
 def test_composed_constructions_are_certified(activation, merge):
     def make(n):

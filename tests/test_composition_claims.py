@@ -247,6 +247,7 @@ EVERY_OUTER = pytest.mark.parametrize("outer", OUTER.values(), ids=OUTER.keys())
 BITS9 = ((np.arange(2**9)[:, None] >> np.arange(9)) & 1) * 1.0
 
 
+@pytest.mark.default_cases(1)
 @EVERY_OUTER
 @pytest.mark.parametrize(
     "dtype,merge", slow_among([("float32", True), ("float64", True), ("float32", False)], [("float64", True)])
@@ -263,6 +264,7 @@ def test_inexact_inner_networks_stay_within_the_composed_claim(outer, dtype, mer
         assert excess(tree, BITS9, moved_points(tree, BITS9, move)) <= 0
 
 
+@pytest.mark.default_cases(4)
 @EVERY_OUTER
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_outer_networks_take_any_inner_error_up_to_their_radius(outer, dtype):
@@ -277,6 +279,7 @@ def test_outer_networks_take_any_inner_error_up_to_their_radius(outer, dtype):
         assert np.max(error) <= claim.error.absolute + claim.robustness.gain * actual + claim.robustness.rounding
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     "build",
     [

@@ -43,6 +43,7 @@ def wilson(successes, runs, confidence=0.95):
 BETWEEN_TWO = np.median(thresholds(2))
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("seeds", [1, 2, 5, 32, 33])
 def test_bisection_closes_in_on_the_median_of_thresholds(seeds):
     found = find(seeds)
@@ -86,6 +87,7 @@ def test_every_scale_that_was_run_is_told_with_its_count():
     assert len(found.scales) <= 2 + 4 * math.ceil(math.log2(1 / 1e-3))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("seeds,confidence", [(4, 0.95), (15, 0.5), (64, 0.9)])
 def test_the_interval_is_that_of_order_statistics(seeds, confidence):
     found = find(seeds, confidence=confidence)

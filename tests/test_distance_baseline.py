@@ -49,6 +49,7 @@ def test_the_narrower_network_gets_units_of_zero_weights(widths, activation, fli
     assert len(found.layers) == 2
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     "activation", [act.Tanh(), act.Sigmoid(2.0), act.ReLU(), act.Step(), act.Square(), act.Sin(), act.Exp()]
 )

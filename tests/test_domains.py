@@ -38,6 +38,7 @@ def sampler(domain: Any, shape: tuple[int, ...]) -> Callable:
     return jax.jit(sample)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("domain", **by_name(DOMAINS))
 def test_samples_lie_inside(domain):
     _, inside = drawn(domain, 0, 20, 3)
@@ -147,6 +148,7 @@ def test_size_and_cardinality(domain, size, cardinality):
     assert (domain.size, domain.cardinality) == (size, cardinality)
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize(
     "domain,outside",
     [
@@ -286,6 +288,7 @@ AWKWARD = [Box(2, 0.1, 0.3), Box(1, -1e-3, 1e5), Box(2, -3e38, 3e38), Box(1, -0.
            Product((Box(1, 0.1, 0.2), Bits(1), Space(1), Points([[0.5], [2.0]])))]  # fmt: skip
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("domain", **by_name([*DOMAINS, *AWKWARD]))
 @pytest.mark.parametrize("dtype", NARROW)
 def test_probes_and_samples_lie_in_the_domain_exactly(domain, dtype):

@@ -13,6 +13,7 @@ DTYPES = ["float16", "bfloat16", "float32", "float64"]
 BOTH = [(dc.bits_to_signs, Bits, Signs, lambda x: 1 - 2 * x), (dc.signs_to_bits, Signs, Bits, lambda x: (1 - x) / 2)]
 
 
+@pytest.mark.default_cases(13)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 2, 3, 33])
 @pytest.mark.parametrize("build,domain,codomain,formula", BOTH)

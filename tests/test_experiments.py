@@ -86,6 +86,7 @@ def test_unknown_kind_is_refused():
         parity_basin(4, kind="sparse", key=jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_experiments_take_other_optimizers_and_activations():
     options = {"scales": [0.3], "seeds": 1, "steps": 2, "progress": False, "key": jax.random.key(0)}
     still = parity_basin(4, optimizer=optax.set_to_zero(), activation="relu", **options)
@@ -95,6 +96,7 @@ def test_experiments_take_other_optimizers_and_activations():
     assert np.array_equal(found.trained.errors, found.untrained.errors)
 
 
+@pytest.mark.slow
 def test_results_say_how_they_were_trained():
     options = {"scales": [0.3], "seeds": 1, "steps": 1, "progress": False, "key": jax.random.key(0)}
     assert str(parity_basin(2, batch_size=20, **options).settings) == (

@@ -26,6 +26,7 @@ def pair_of(make):
     return dc.series(dc.parallel(make(), make()), make())
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("activation", ["sigmoid", "gelu", "square", "exp"])
 def test_a_series_of_smooth_gates_claims_little_more_than_its_parts(activation, dtype):
@@ -53,6 +54,7 @@ def test_a_series_of_sigmoid_parities_claims_only_roundoff(dtype, size):
     assert dc.certify(tree).verdict == "enumerated"
 
 
+@pytest.mark.slow
 def test_a_joint_whose_bias_can_not_be_bounded_stays_linear():
     shifted = dc.polynomial({(1,): 1.0, (0,): 0.25}, dtype="float64")
     unknown = dc.multiplication_gate(activation=Custom(jnp.arctan, "arctan"), dtype="float64")
@@ -63,6 +65,7 @@ def test_a_joint_whose_bias_can_not_be_bounded_stays_linear():
     assert joined.claim.is_estimate
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize(
     "make",
     [

@@ -44,6 +44,7 @@ def test_one_run_equals_a_plain_fit(trained):
         assert curves.errors[1, 1, -1] == pytest.approx(np.mean(np.abs(matrix - dft) ** 2) * 4, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_near_starts_come_home_and_far_ones_do_not(trained):
     assert np.all(trained.sparsified()[:2] < 1e-4)
     assert np.all(trained.sparsified()[2] > 1e-1)

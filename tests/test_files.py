@@ -68,6 +68,7 @@ def check_same(new, old):
         check_same(part, other)
 
 
+@pytest.mark.default_cases(16)
 @pytest.mark.parametrize("name", BUILD)
 def test_everything_comes_back(name, tmp_path):
     built = BUILD[name]()
@@ -184,6 +185,7 @@ def stacked(network, count, depth=1):
     return network
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("build", [
     lambda: dc.parity(4, dtype="float32"),
@@ -197,6 +199,7 @@ def test_ensembles_come_back(build, depth):
     assert digest(round_trip(ensemble)) == digest(ensemble)
 
 
+@pytest.mark.slow
 def test_ensembles_made_by_vmap_come_back():
     network, keys = dc.parity(4).network, jax.random.split(jax.random.key(0), 3)
     ensemble = jax.vmap(lambda key: dc.perturb(network, 0.1, biases=True, key=key))(keys)

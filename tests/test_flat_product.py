@@ -60,6 +60,7 @@ def measured(product: dc.Construction, share: float = 0.0) -> float:
 # Errors -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("activation,dtype", list(LEAST))
 @pytest.mark.parametrize("n", slow_among(SIZES, SIZES[2:3]))
 def test_the_error_is_near_the_least_known_and_within_the_claim(n, activation, dtype):
@@ -69,6 +70,7 @@ def test_the_error_is_near_the_least_known_and_within_the_claim(n, activation, d
     assert found <= 3 * LEAST[activation, dtype][SIZES.index(n)]
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softplus", "gelu", "gelu_tanh", "silu", "exp", "sin"])
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -106,6 +108,7 @@ def test_claims_hold_for_inputs_that_are_off(n, options, share):
 # Exact powers -------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("dtype,error", [("float32", 3e-6), ("float64", 1e-14)])
 @pytest.mark.parametrize("n", slow_among([1, 2, 3, 4, 5, 8, 12, 16], (4, 5, 8)))
 def test_powers_multiply_up_to_rounding(n, dtype, error):
@@ -115,6 +118,7 @@ def test_powers_multiply_up_to_rounding(n, dtype, error):
     assert off.max() <= error
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 16])
 def test_powers_keep_their_claim_near_the_corners_too(n, dtype):
@@ -163,6 +167,7 @@ def test_with_an_output_bias_one_less_is_enough(n):
     assert dc.cost(build(n, output_bias=True)).neurons == 2**n - 1
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("n,activation", [
     (1, "silu"), (2, "sigmoid"), (2, "gelu"), (3, "tanh"), (3, "exp"), (4, "softplus"), (4, "sin"),
 ])  # fmt: skip
@@ -179,6 +184,7 @@ SYMMETRIC = [
 ]  # fmt: skip
 
 
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize("activation,n", SYMMETRIC)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_symmetric_variant_keeps_its_claim_with_half_of_the_units(activation, n, dtype):
@@ -200,6 +206,7 @@ def test_the_smaller_variants_are_of_use_in_double_precision(options, error):
 # Other forms --------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("options", [{}, {"activation": "power"}, {"output_bias": True}])
 @pytest.mark.parametrize("n", [1, 2, 3, 6])
 def test_the_dense_form_is_the_same_function(n, options):
@@ -249,6 +256,7 @@ OWN = {
 }
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name,n", slow_among(
     [("arctan", 1), ("arctan", 3), ("arctan", 4), ("arctan", 5), ("mish", 4), ("tanh", 2), ("tanh", 5), ("bump", 3)],
     [("arctan", 4), ("arctan", 5), ("mish", 4)],

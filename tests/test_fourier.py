@@ -41,6 +41,7 @@ def spectral_norm(matrix):
     return 1.2 * float(np.sqrt(np.linalg.norm(vectors, axis=0).max()))
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("n", slow_among(SIZES, (32, 64, 128, 512, 2048, 4096)))
 @pytest.mark.parametrize("dtype,limit", [("complex64", 1e-6), ("complex128", 2e-15)])
 def test_matrix_agrees_with_numpy_in_the_2_norm(dtype, limit, n):
@@ -94,6 +95,7 @@ def test_the_network_is_linear():
     assert np.array_equal(network(0 * x), np.zeros(64))
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("axis", [0, 1, -1, -2])
 def test_features_may_lie_on_any_axis(axis):
     network, x = dc.fft(8, dtype="complex128").network, np.moveaxis(vectors(8, 6).reshape(2, 3, 8), -1, axis)
@@ -166,6 +168,7 @@ def adversaries(n):
     return np.concatenate([np.eye(n)[:4], np.ones((1, n)), chirp[None], pairs, waves, scales * vectors(n, 4)])
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("stages", slow_among(range(1, 13), (6, 7, 9, 10, 12)))
 @pytest.mark.parametrize("norm", NORMS)
 def test_claim_holds_on_random_and_adversarial_vectors(norm, stages):
@@ -197,6 +200,7 @@ def storing_error(n, norm, dtype):
 BOUNDED = [*((stages, "complex128") for stages in range(1, 13)), (5, "complex64")]
 
 
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize("stages,dtype", slow_among(BOUNDED, [(stages, "complex128") for stages in (6, 8, 9, 11, 12)]))
 @pytest.mark.parametrize("norm", NORMS)
 def test_claim_is_the_a_priori_bound_and_little_more(norm, stages, dtype):

@@ -26,6 +26,7 @@ NAMED = [*SEPARATED, *TOUCHING, *FOLDED]
 # Named systems.
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system", slow_among(NAMED, [*SEPARATED[1:3], *SEPARATED[4:6], *TOUCHING[1:2]]), ids=by_name)
 @pytest.mark.parametrize("dtype, levels", slow_among([("float32", (1, 2, 6)), ("float64", (5,))], [("float64", (5,))]))
 def test_networks_are_exact_on_their_domains(system, dtype, levels):
@@ -33,6 +34,7 @@ def test_networks_are_exact_on_their_domains(system, dtype, levels):
         check_outputs(dc.fractal(system, level, dtype=dtype), COUNT)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "system, method", [(systems.cantor(), "fold"), (systems.sierpinski_carpet(), "branches")], ids=by_name
 )
@@ -96,6 +98,7 @@ def decided(domain: domains.Fractal, x: np.ndarray) -> bool:
     return True
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("system", [systems.cantor(1 / 4), systems.pentaflake(), systems.rotated_dust()], ids=by_name)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_target_is_the_indicator(system, dtype):
@@ -175,6 +178,7 @@ def systems_of(draw, maps: int, size: int) -> dc.IFS:
     return dc.IFS(matrices, centers + generator.uniform(-1, 1, room.shape) * room, name="random")
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("d, maps", [
     *slow_among([(1, 2), (1, 3), (1, 5), (1, 9), (2, 4), (2, 7), (2, 8), (3, 2), (3, 6)], [(1, 3), (1, 9), (2, 7)]),
 ])  # fmt: skip
@@ -219,6 +223,7 @@ def test_saved_networks_come_back_with_their_claims(system, tmp_path):
     np.testing.assert_array_equal(again(x), construction(x))
 
 
+@pytest.mark.slow
 def test_compiled_mapped_and_plain_calls_agree():
     construction = dc.fractal(systems.cantor_reversed(), 4, dtype="float32")
     x = np.random.default_rng(0).uniform(-1, 1, (5, 3, 1)).astype("float32")

@@ -113,6 +113,7 @@ def test_a_truncation_errs_by_what_the_curve_leaves_open(name, curve):
             assert abs(error - share) <= 3 * np.sqrt(share * (1 - share) / NUM)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("curve", CURVES)
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_truncation_errs_on_just_the_negatives_that_leave_later(name, curve):
@@ -177,6 +178,7 @@ MARGINS = [
 ]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system,margins,level,dtype", MARGINS, ids=str)
 def test_points_keep_their_margins(system, margins, level, dtype):
     distribution = FractalDistribution(system, level, **margins)
@@ -203,6 +205,7 @@ def test_positives_fill_their_cells_evenly():
     assert all(stats.kstest(column, "uniform", (-1, 2)).pvalue > 1e-3 for column in inside.T)
 
 
+@pytest.mark.slow
 def test_negatives_fill_the_gap_up_to_the_margin():
     # The gap of the Cantor set is (-1/3, 1/3), and cells are 2/3 long.
     x, y = FractalDistribution(dc.systems.cantor(), 1, outer=0.5).sample(KEY, 4000)

@@ -53,6 +53,7 @@ def outputs(construction: dc.Construction, points: np.ndarray) -> set[Fraction]:
     return {Fraction(value, 2**values.digits) for value in values.integers.ravel()}
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("system, level", SEPARATED, ids=by_name)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_all_corners_of_all_separated_cells_belong_to_the_fractal(system, level, dtype):

@@ -71,6 +71,7 @@ def test_probes_leave_at_every_level(system, level, inner, outer):
     assert set(depths.tolist()) >= set(range(domain.last_left)) | {level}
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system,level,inner,outer,dtype", [(*CASES[0], "float32"), (*CASES[7], "float64")])
 def test_samples_leave_at_every_level(system, level, inner, outer, dtype):
     domain = Fractal(system, level, inner, outer)

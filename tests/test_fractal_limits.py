@@ -39,6 +39,7 @@ def test_nine_times_the_margin_gains_two_levels_of_thirds(margin, gained):
     assert deepest(systems.cantor(), "float64", margin=margin) == deepest(systems.cantor(), "float64") + gained
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "system, dtype, each",
     [
@@ -57,6 +58,7 @@ def test_the_deepest_level_is_exact(system, dtype, each):
     check_outputs(dc.fractal(system, level, dtype=dtype), COUNT, each)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype, room", [("float32", 2.0**-24), ("float64", 2.0**-52)])
 @pytest.mark.parametrize("system", [systems.vicsek(), systems.sierpinski_carpet()], ids=by_name)
 def test_moved_points_are_right_up_to_the_radius(system, dtype, room):
@@ -81,6 +83,7 @@ def shortened(system: dc.IFS, x: np.ndarray, level: int, letters: int) -> np.nda
     return moved_in(system, x, min(level, letters), np.random.default_rng(level), 0.0)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("d", [1, 2])
 @pytest.mark.parametrize("dtype, level, letters", [("float32", 16, 9), ("float64", 30, 23)])
 def test_dyadic_systems_are_exact_beyond_the_floor(d, dtype, level, letters):
@@ -113,6 +116,7 @@ def everywhere(system: dc.IFS, level: int, count: int) -> np.ndarray:
     return moved_in(system, generator.uniform(-1, 1, (count, system.size)), level, generator, 0.0)
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("system", [systems.vicsek(), systems.sierpinski_triangle(), systems.pentaflake()], ids=by_name)
 @pytest.mark.parametrize("level, margin", [(1, 2.0**-4), (4, 2.0**-6), (4, 2.0**-8)])
 def test_the_undecided_share_of_touching_cells_is_about_d_n_margin(system, level, margin):
@@ -126,6 +130,7 @@ def test_the_undecided_share_of_touching_cells_is_about_d_n_margin(system, level
     assert 0 < np.mean(~right) < share
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system", [systems.cantor_dust(), systems.sierpinski_carpet()], ids=by_name)
 def test_nothing_of_separated_and_folded_fractals_is_undecided(system):
     construction = dc.fractal(system, 4, dtype="float64")

@@ -56,6 +56,7 @@ def evaluated(gate, function, x):
     return value / (LONG(float(gate.taylor.coefficients[n])) * LONG(gate.scale) ** n)
 
 
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize(
     "n,kind", [(1, "signs"), (2, "signs"), (3, "signs"), (5, "signs"), (2, "subsets"), (3, "subsets")]
 )
@@ -182,6 +183,7 @@ def test_orders_of_opposite_signs_cancel_in_the_chosen_gate():
     assert fifth * seventh < 0
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     "activation",
     slow_among(
@@ -217,6 +219,7 @@ def test_exact_powers_have_no_truncation(activation):
     assert math.log2(gate.scale).is_integer()
 
 
+@pytest.mark.slow
 def test_a_share_of_one_gives_the_least_bound():
     for activation in (Sigmoid(), Exp(), SiLU()):
         for share in (0.25, 0.5, 2.0):
@@ -234,6 +237,7 @@ def test_gates_follow_the_inverse_temperature(beta):
     assert scaled.error().total == pytest.approx(plain.error().total, rel=0.6)  # some temperatures round
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype,size", [("float16", 0.1), ("bfloat16", 0.7)])
 def test_half_precision_has_sound_claims_too(dtype, size):
     x = jnp.asarray(inputs(2), dtype)

@@ -71,6 +71,7 @@ EDITS = {
 }
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("name", EDITS)
 @pytest.mark.parametrize("make", [lambda: NET, with_block], ids=["plain", "block"])
 def test_replaced_outputs_are_what_the_next_layers_see(make, name):
@@ -246,6 +247,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", MAKERS)
 def test_stacks_are_told_from_single_networks(name):
     network = MAKERS[name]()
@@ -260,6 +262,7 @@ def test_stacks_are_told_from_single_networks(name):
         assert all(map(np.array_equal, jax.tree.leaves(again), jax.tree.leaves(member)))
 
 
+@pytest.mark.slow
 def test_what_vmap_makes_is_a_stack():
     keys = jax.random.split(jax.random.key(0), 4)
     stack = jax.vmap(lambda key: dc.perturb(NET, 0.1, key=key))(keys)

@@ -257,6 +257,7 @@ def test_the_sound_stand_in_keeps_every_law(law):
     LAWS[law](lambda dtype: one_layer(dtype), "float32")
 
 
+@pytest.mark.slow
 def test_the_message_names_construction_and_input():
     build = BROKEN["within_claim"]["weights off"]
     with pytest.raises(AssertionError, match=r"parity\(3\): exceeds its claim by [\d.]+ at "):
@@ -276,6 +277,7 @@ DOMAINS = [
 ]
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("domain", DOMAINS, ids=repr)
 def test_inputs_lie_in_the_domain(domain):
     kind = "complex64" if domain == Space(2, "complex") else "float32"
@@ -324,6 +326,7 @@ class Halves(dc.domains.AbstractDomain):
         return 0
 
 
+@pytest.mark.slow
 def test_laws_draw_from_domains_of_the_user():
     LAWS["within_claim"](zero(Halves(), [1.0], Only(0.25)), "float32")
     with pytest.raises(AssertionError, match="exceeds its claim by 1 at"):

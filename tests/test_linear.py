@@ -146,6 +146,7 @@ def close(found, wanted, dtype: str) -> bool:
     return np.allclose(found, wanted, rtol=0, atol=3e-5 if dtype in ("float32", "complex64") else 1e-12)
 
 
+@pytest.mark.default_cases(4)
 @EVERY_MAP
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_applies_its_matrix_in_every_layout(name, dtype):
@@ -157,6 +158,7 @@ def test_applies_its_matrix_in_every_layout(name, dtype):
         assert close(found, wanted, dtype)
 
 
+@pytest.mark.default_cases(8)
 @EVERY_MAP
 def test_as_matrix(name):
     map_, oracle = build(name)
@@ -174,6 +176,7 @@ def test_entries_name_every_position_once(name):
     assert np.count_nonzero(oracle) == np.count_nonzero(values)
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.promotes
 @EVERY_MAP
 def test_gradient_is_that_of_the_matrix(name):
@@ -251,6 +254,7 @@ def _sum_before():
     return DirectSum(tuple(part for part, _ in parts)), scipy.linalg.block_diag(*(oracle for _, oracle in parts))
 
 
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize("outer,inner,kind", [row[1:] for row in PRODUCTS], ids=[row[0] for row in PRODUCTS])
 def test_product_keeps_structure(outer, inner, kind):
     (left, left_oracle), (right, right_oracle) = outer(), inner()

@@ -42,6 +42,7 @@ def test_growth_is_infinite_where_there_is_no_bound():
     assert growth(np.array([4, 100]), 2.0**-4).tolist() == [1 / 3, math.inf]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "dtype,activation,k", [("float16", "relu", 2048), ("float16", "step", 1024), ("bfloat16", "relu", 256)]
 )
@@ -70,6 +71,7 @@ def test_counting_is_exact_up_to_the_largest_sum(dtype, activation, n):
     assert is_right(dc.parity_shallow(n, activation=activation, dtype=dtype), counting(n))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "dtype,activation,n", [("float16", "step", 1025), ("bfloat16", "relu", 40), ("float16", "relu", 5000)]
 )

@@ -71,6 +71,7 @@ def measured(gate: dc.Construction, moved: np.ndarray | float = 0.0) -> float:
 # Errors -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(2)
 @EVERY
 def test_the_error_is_near_the_least_known(activation, dtype):
     assert measured(build(activation, dtype)) <= 3 * LEAST[activation][DTYPES.index(dtype)]
@@ -91,6 +92,7 @@ def test_errors_are_relative_to_the_square_of_the_bound(activation, dtype, bound
     assert measured(build(activation, dtype, bound)) <= 3 * least * bound**2
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("activation,dtype", [("sigmoid", "float32"), ("silu", "float64"), ("square", "float32")])
 def test_errors_inside_jit_and_over_other_layouts_stay_within_the_claim(activation, dtype):
     gate = build(activation, dtype)
@@ -136,6 +138,7 @@ def test_the_built_in_claims_are_proved_ones(activation):
 # Eight neurons ------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", slow_among(SMOOTH, SMOOTH[1::2]))
 def test_eight_neurons_keep_their_claim(activation, dtype):
@@ -144,6 +147,7 @@ def test_eight_neurons_keep_their_claim(activation, dtype):
     assert dc.cost(gate).neurons == 8
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", SMOOTH)
 def test_eight_neurons_claim_and_reach_less_error_than_four(activation, dtype):
@@ -188,6 +192,7 @@ def twisted(z):
     return z * jnp.tanh(z)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "function", slow_among([jnp.arctan, twisted, jax.nn.gelu, lambda z: 1 / (1 + z * z)], [twisted, jax.nn.gelu])

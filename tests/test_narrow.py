@@ -70,6 +70,7 @@ def close(found, expected, rtol=1e-11):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol * float(jnp.abs(other).max()))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("times", slow_among([0, 1, 2, 5], [5]))
 @pytest.mark.parametrize("dtype, rtol", [("float32", 1e-5), ("float64", 1e-13)])
 def test_outputs_are_those_of_the_layers(times, dtype, rtol):
@@ -102,6 +103,7 @@ def test_forward_and_second_derivatives():
         close(*(jax.jit(derivative(slope(run)))(net) for run in (lambda net, x: net(x), plain)))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "shape, axis",
     slow_among(

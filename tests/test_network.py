@@ -188,6 +188,7 @@ BARE = {
 EVERY = pytest.mark.parametrize("make", BARE.values(), ids=BARE.keys())
 
 
+@pytest.mark.default_cases(1)
 @EVERY
 def test_jit_of_the_network_itself(make):
     network = make()
@@ -195,6 +196,7 @@ def test_jit_of_the_network_itself(make):
     assert np.allclose(jax.jit(network)(x), network(x), rtol=0, atol=1e-12)
 
 
+@pytest.mark.default_cases(2)
 @EVERY
 def test_jit_with_the_network_as_argument_traces_once(make):
     traces = []
@@ -209,6 +211,7 @@ def test_jit_with_the_network_as_argument_traces_once(make):
     assert len(traces) == 1
 
 
+@pytest.mark.default_cases(2)
 @EVERY
 def test_vmap_over_inputs_is_the_batch(make):
     network = make()
@@ -216,6 +219,7 @@ def test_vmap_over_inputs_is_the_batch(make):
     assert np.allclose(jax.jit(jax.vmap(network))(x), jax.jit(network)(x), rtol=0, atol=1e-12)
 
 
+@pytest.mark.default_cases(1)
 @EVERY
 def test_vmap_over_networks(make):
     network = make()
@@ -227,6 +231,7 @@ def test_vmap_over_networks(make):
     assert np.allclose(found[1], run(jax.tree.map(lambda leaf: 2 * leaf, network)), rtol=0, atol=1e-10)
 
 
+@pytest.mark.default_cases(1)
 @EVERY
 def test_adam_updates_a_bare_network(make):
     network, optimizer = make(), optax.adam(0.1)

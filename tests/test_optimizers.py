@@ -98,6 +98,7 @@ def test_the_plateau_sees_the_loss():
     assert float(fitted.state[1].best_value) == pytest.approx(float(fitted.loss[0]))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -115,6 +116,7 @@ def test_functions_of_the_network_are_given(optimizer):
     assert float(fitted.loss[-1]) < float(fitted.loss[0])
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", ["momo", "momo_adam", "prodigy"])
 def test_optimizers_with_inner_products_get_real_and_imaginary_parts(name):
     """The same steps as on the real problem of the stacked parts."""

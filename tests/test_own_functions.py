@@ -28,6 +28,7 @@ def _(primals, tangents):
     return miscounted(z), t * (1 - miscounted(z) ** 2) * 1.5
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     "function,center,radius",
     [
@@ -50,6 +51,7 @@ def test_a_series_holds_as_far_as_it_is_the_function(function, center, radius):
     assert 0.95 * radius <= found.radius <= max(1.05 * radius, 0.0)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("function", [jnp.sin, jnp.arctan, jax.nn.mish, lambda z: jnp.exp(-z * z)])
 def test_a_smooth_function_keeps_its_series(function):
     found = expand_custom(Custom(function), 0.3, 3)
@@ -168,6 +170,7 @@ def test_subclasses_of_activations_are_not_taken_for_them():
         dc.multiplication_gate(activation=Odd())
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("bounds", [(), ((5, 1.0),)])
 def test_eight_neurons_take_series_of_few_terms(bounds):
     gate = dc.multiplication_gate(activation=Custom(jnp.cos, "cos", bounds), richardson=True, dtype="float64")

@@ -48,6 +48,7 @@ def test_one_activation_a_layer_is_taken_as_given():
     assert [layer.bias for layer in network.layers] == [None] * 3  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@pytest.mark.default_cases(7)
 @pytest.mark.parametrize(
     "values,dtype,expected",
     [

@@ -40,6 +40,7 @@ MADE = {
 }
 
 
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize("name", MADE)
 def test_what_is_made_has_memory_of_its_own(name):
     before, after = map(places, MADE[name]())

@@ -54,6 +54,7 @@ def runs(n, shapes, **options):
     ]
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("n", slow_among(range(1, 17), (5, 6, *range(9, 16))))
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("activation", ["relu", "step"])
@@ -74,6 +75,7 @@ def error_only(monkeypatch):
     monkeypatch.setattr(tree, "sigmoid_robustness", bound)
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.usefixtures("error_only")
 @pytest.mark.parametrize("n", slow_among(range(1, 17), (5, 6, *range(9, 16))))
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -85,6 +87,7 @@ def test_calibrated_sigmoids_only_round(dtype, n):
         assert error <= construction.claim.error.absolute
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.usefixtures("error_only")
 @pytest.mark.parametrize("n", [2, 3, 13])
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -96,6 +99,7 @@ def test_raw_sigmoids_round_to_the_right_bit_within_their_claim(dtype, n):
         assert 1e-3 < error <= construction.claim.error.absolute
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.usefixtures("error_only")
 @pytest.mark.parametrize("n", slow_among([3, 5, 7, 9, 14], (7, 9)))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -107,6 +111,7 @@ def test_wider_gates_are_right_on_every_input(arity, activation, n):
         assert error <= construction.claim.error.absolute
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("n", slow_among([37, 1000, 4096], [1000]))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_large_trees_see_every_single_bit(activation, n):
@@ -147,6 +152,7 @@ def test_cost_as_measured_for_odd_sizes(n, neurons, synapses):
     assert synapses in (None, cost.synapses)
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("n", [2, 3, 13, 16])
 @pytest.mark.parametrize("activation", ["relu", "step"])
 def test_weights_are_integers_or_halves(activation, n):
@@ -155,6 +161,7 @@ def test_weights_are_integers_or_halves(activation, n):
         assert all(np.array_equal(2 * leaf, np.round(2 * leaf)) for leaf in jax.tree.leaves(network))
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("fused", [True, False])
 def test_tied_weights_compute_the_same(activation, fused):
@@ -200,6 +207,7 @@ def test_step_gates_shrug_off_noise_up_to_the_radius(n, encoding):
     assert np.array_equal(got.T, wanted(bits, encoding))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("n,inputs", [(2, 2), (3, 3), (5, 3), (8, 2)])
 def test_step_radius_is_as_large_as_can_be(n, inputs):
     construction = dc.parity(n, activation="step", dtype="float32")
@@ -209,6 +217,7 @@ def test_step_radius_is_as_large_as_can_be(n, inputs):
     assert np.any(layer.apply(jnp.asarray(zeros_moved_up)[:, :, None]) != 0)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_calibrated_error_does_not_grow_with_depth(dtype):
     claims = [dc.parity(2**k, activation="sigmoid", dtype=dtype).claim.error.absolute for k in (4, 12)]
@@ -285,6 +294,7 @@ def grid_around_corners(radius, dtype):
     return bits, moved, np.abs(moved.astype(np.float64) - bits).max(axis=0)
 
 
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("activation,readout", [*((a, "calibrated") for a in ACTIVATIONS), ("sigmoid", "raw")])

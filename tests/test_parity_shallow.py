@@ -29,6 +29,7 @@ def errors(network, n):
     return jax.lax.map(count, jnp.arange(0, 2**n, block)).sum()
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("n", slow_among(range(1, 15), (5, 6, 8, 9, 11, 12, 13)))
 @pytest.mark.parametrize("activation", ["relu", "step"])
 @pytest.mark.parametrize("kind", ["count", "dnf"])
@@ -54,6 +55,7 @@ EVERY_DEPTH = [(n, depth) for n in range(1, 13) for depth in depths(n)]
 SOME_DEPTHS = [(13, 2), (13, 3), (13, 5), (14, 2), (14, 4)]
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("n,depth", slow_among(EVERY_DEPTH + SOME_DEPTHS, EVERY_DEPTH[1::2] + SOME_DEPTHS))
 def test_bounded_depth_is_exact_on_every_input(n, depth):
     construction = dc.parity_bounded_depth(n, depth, dtype="float32")
@@ -143,6 +145,7 @@ def test_relu_networks_keep_their_gain(kind, share):
     assert error.max() <= construction.claim.allowance(delta * (1 + 1e-6))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("n,dtype", [(5792, "float32"), (6000, "float64")])
 def test_counting_many_bits_is_exact_where_sums_fit(n, dtype):
     network = dc.parity_shallow(n, dtype=dtype).network

@@ -98,6 +98,7 @@ def test_fans_of_a_direct_sum(fans, stds):
         assert abs(np.std(values) / std - 1) < 3 / np.sqrt(2 * values.size)
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("name", ["dense", "sparse", "tied", "repeat"])
 @pytest.mark.parametrize("fans", ["layer", "pattern"])
 def test_absolute_noise_has_the_std_asked_for(name, fans):
@@ -165,11 +166,13 @@ def unchanged(before: dc.Network, after: dc.Network) -> bool:
     return all(old.dtype == new.dtype and np.array_equal(old, new) for old, new in pairs)
 
 
+@pytest.mark.default_cases(1)
 @EACH
 def test_zero_noise_is_the_identity(name):
     assert unchanged(example(name), dc.perturb(example(name), 0.0, biases=True, key=KEY))
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("fans", ["layer", "pattern"])
 @pytest.mark.parametrize("scheme", ["glorot", "absolute", "relative"])
 def test_zero_noise_is_the_identity_in_every_scheme(scheme, fans):
@@ -230,6 +233,7 @@ def weights(network: dc.Network) -> list[np.ndarray]:
     return matrices
 
 
+@pytest.mark.default_cases(1)
 @EACH
 def test_dense_noise_touches_every_entry(name):
     dense = dc.densify(example(name))

@@ -335,6 +335,7 @@ CAPTIONS = {
 }  # fmt: skip
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("name", CAPTIONS)
 def test_figures_say_what_their_numbers_are(name):
     draw, expected = CAPTIONS[name]

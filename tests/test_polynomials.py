@@ -63,6 +63,7 @@ def assert_is_the_polynomial(terms, variables, rng, dtype, bound):
     assert (evaluate(built, x) == evaluate_polynomial(built.claim.target, x)).all(), terms
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("variables", [1, 2, 3, 4])
 def test_squares_compute_fifty_random_polynomials_exactly(variables):
     rng = np.random.default_rng(variables)
@@ -112,6 +113,7 @@ def test_degrees_zero_and_one_need_no_neuron(terms):
 # Claims -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("variables", slow_among([1, 3, 4], [4]))
 @pytest.mark.parametrize("activation,dtype", [*((name, "float64") for name in ("square", *SMOOTH)), ("exp", "float32")])
 def test_random_polynomials_keep_their_claims(activation, dtype, variables):
@@ -271,6 +273,7 @@ MATRICES = {
 }
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES.keys())
 @pytest.mark.parametrize(
     "activation,dtype",

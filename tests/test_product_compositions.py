@@ -102,6 +102,7 @@ def test_drawn_polynomials_of_products_keep_their_claims(data):
 # Chosen -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(1)
 @DTYPES
 @pytest.mark.parametrize("merge", slow_among([True, False], [False]))
 @pytest.mark.parametrize("unit", UNITS)
@@ -124,6 +125,7 @@ def test_relus_and_powers_stay_exact_over_the_rationals(kind, merge):
     assert (evaluate(tree, x) == fractions((0.375 * p**2 + 3 * p - 1)[:, None])).all()
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["gate", "tree", "flat", "eight neurons"])
 def test_merging_keeps_depth_and_neurons_down(kind):
     options = {"polynomial": {(2,): 1.0}, "activation": "sigmoid", "dtype": "float64"}

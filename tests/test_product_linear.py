@@ -70,6 +70,7 @@ def patterns(n: int, fixed: bool, dtype: str = "float64") -> tuple[SignPatterns,
 # Sign patterns and their product ------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(1)
 @DTYPES
 @FIXED
 @SIZES
@@ -93,6 +94,7 @@ def test_every_choice_of_signs_occurs_once(n, fixed):
     assert len({tuple(row) for row in table.tolist()}) == 2 ** (n - fixed)
 
 
+@pytest.mark.default_cases(3)
 @DTYPES
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 8])
 def test_a_sign_product_applies_as_its_dense_row(n, dtype):
@@ -138,6 +140,7 @@ def composed(shapes: tuple[int, int, int], dtype: str = "float64") -> tuple[Comp
     return Composed(Dense(jnp.asarray(left)), Dense(jnp.asarray(right))), left @ right
 
 
+@pytest.mark.default_cases(3)
 @DTYPES
 @pytest.mark.parametrize("shapes", [(1, 1, 1), (2, 1, 3), (3, 5, 2), (8, 2, 8)])
 def test_a_factored_map_applies_as_the_product_of_its_factors(shapes, dtype):
@@ -225,6 +228,7 @@ def by_layers(network: dc.Network, x: np.ndarray) -> np.ndarray:
     return np.asarray(jax.jit(lambda x: layer_outputs(network, x)[-1])(x))
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", [2, 7, UNITS_HELD, UNITS_HELD + 1, UNITS_HELD + 2, 21])
 def test_a_gate_of_sines_is_a_product_of_sines(n, dtype):
@@ -235,6 +239,7 @@ def test_a_gate_of_sines_is_a_product_of_sines(n, dtype):
     assert np.abs(sine_products(n, x)).min() > 1e-3  # else this would show nothing
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("fixed", [False, True])
@@ -246,6 +251,7 @@ def test_the_kernel_that_holds_few_units_agrees_with_the_layers_one_by_one(activ
     assert np.allclose(jax.jit(network)(x), by_layers(network, x), rtol=0, atol=40 * np.finfo(dtype).eps * height)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("n", [17, 18])
 @pytest.mark.parametrize("activation", ["power", "tanh"])
 def test_flat_products_run_alike_by_either_way(n, activation):
@@ -268,6 +274,7 @@ def large():
     return gate(n, Sin(), "float64"), inputs(n, 6, "float64")
 
 
+@pytest.mark.slow
 def test_the_kernel_takes_any_batch_shape_and_the_first_axis(large):
     network, x = large
     expected = sine_products(18, x)
@@ -279,6 +286,7 @@ def test_the_kernel_takes_any_batch_shape_and_the_first_axis(large):
     assert run(np.zeros((0, 18))).shape == (0, 1)
 
 
+@pytest.mark.slow
 def test_the_kernel_runs_under_vmap_and_has_gradients(large):
     network, x = large
     assert np.allclose(jax.jit(jax.vmap(network))(x), sine_products(18, x), atol=1e-14)

@@ -55,6 +55,7 @@ def test_errors_stay_relative_on_large_and_small_boxes(bound):
     assert measured(tree) <= min(1e-10 * bound**8, tree.claim.error.absolute)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [2, 3, 5])
 @pytest.mark.parametrize("activation", NAMED)
@@ -65,12 +66,14 @@ def test_every_activation_keeps_its_claim(activation, n, dtype):
     assert tree.claim.target == dc.targets.Product(n)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 6, 7, 8, 11, 13, 16, 32])
 def test_every_size_keeps_its_claim(n):
     tree = build(n, dtype="float32")
     assert measured(tree) <= tree.claim.error.absolute
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("n,error", [(4, 1e-4), (16, 5e-4), (32, 1e-3)])
 @pytest.mark.parametrize("activation", ["sigmoid", "gelu"])
 def test_trees_are_of_use_in_single_precision(activation, n, error):
@@ -90,6 +93,7 @@ def test_claims_hold_for_inputs_that_are_off(n, activation, dtype, bound, share)
     assert measured(tree, share) <= claim.error.absolute + claim.allowance(share * claim.robustness.radius)
 
 
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 32])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_squares_multiply_up_to_rounding(n, dtype):
@@ -170,6 +174,7 @@ def test_a_tolerance_within_reach_is_kept():
 # Your own activation ------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("n", [2, 3, 5])
 @pytest.mark.parametrize("function", [jnp.arctan, lambda z: jnp.exp(-z * z)], ids=["arctan", "gaussian"])
 def test_any_jax_function_makes_a_tree_whose_claim_is_an_estimate(function, n):

@@ -38,6 +38,7 @@ def output_on_a_terminal(code):
     return written.decode()
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("progress", [True, False])
 def test_progress_on_a_terminal(progress):
     written = output_on_a_terminal(SWEEP.format(progress=progress))

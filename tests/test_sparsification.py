@@ -30,6 +30,7 @@ def dft_loss(n):
     return losses.population(np.fft.fft(np.eye(n)))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("batch_size", [None, 1, 4, 1000])
 def test_errors_are_those_of_sparsified_networks(batch_size):
     network = chain()
@@ -39,6 +40,7 @@ def test_errors_are_those_of_sparsified_networks(batch_size):
     assert np.allclose(curve.errors, expected, rtol=1e-12)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("n", [1, 2, 4, 8, 16, 32])
 def test_the_dense_fft_needs_two_weights_a_row(n):
     curve = dc.sparsification_curve(dc.densify(dc.fft(n, dtype="complex128")), dft_loss(n))
@@ -78,6 +80,7 @@ def test_several_networks_give_a_row_each():
         assert np.allclose(row, dc.sparsification_curve(network, dft_loss(4)).errors, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_stacked_networks_are_vmapped():
     base = dc.densify(dc.fft(4)).network
     starts = jax.vmap(lambda key: dc.perturb(base, 0.1, key=key))(jax.random.split(KEY, 3))
@@ -103,6 +106,7 @@ def test_the_error_is_compiled_once():
     assert len(traces) == 1
 
 
+@pytest.mark.slow
 def test_random_errors_draw_the_same_inputs_at_every_count():
     xor = dc.parity(4)
     synapses = dc.cost(xor).synapses
@@ -113,6 +117,7 @@ def test_random_errors_draw_the_same_inputs_at_every_count():
     assert curve.errors[-1] == 0 < curve.errors[0]
 
 
+@pytest.mark.slow
 def test_trained_networks_have_curves():
     base = dc.densify(dc.fft(4, norm="ortho")).network
     loss = losses.population(np.fft.fft(np.eye(4), norm="ortho"))

@@ -70,6 +70,7 @@ MAPS = {
 # Which weights are kept ---------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", MAPS)
 def test_every_structured_map_keeps_its_largest_free_weights(name):
     network = net(layer(MAPS[name]()))
@@ -81,6 +82,7 @@ def test_every_structured_map_keeps_its_largest_free_weights(name):
             assert np.array_equal(weights(sparse), largest(weights(network), keep))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"])
 def test_weights_of_all_layers_compete_in_every_dtype(dtype):
     network = chain() if dtype == "float64" else jax.tree.map(lambda leaf: leaf.astype(dtype), chain(dtype="float32"))
@@ -92,6 +94,7 @@ def test_weights_of_all_layers_compete_in_every_dtype(dtype):
         assert np.array_equal(weights(sparse), largest(weights(network), keep))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 31])
 def test_the_kept_are_those_above_the_sorted_threshold(size):
     network = net(layer(linear.Dense(draw((size, size), "float32", size))))
@@ -173,6 +176,7 @@ def test_a_diverged_network_stays_one():
 # As a JAX function --------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
 def test_a_traced_count_gives_the_same_as_a_known_one(dtype):
     network, counts = chain(dtype), jnp.arange(26)

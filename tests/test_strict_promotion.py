@@ -22,6 +22,7 @@ def _strict():
         yield
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_noise_keeps_the_dtype(name):
     network = NETWORKS[name].network
@@ -32,6 +33,7 @@ def test_noise_keeps_the_dtype(name):
     assert {one.dtype for one in made} == {network.dtype}
 
 
+@pytest.mark.slow
 def test_complex_networks_train():
     fft = NETWORKS["complex"]
     with jax.enable_x64(False):
@@ -41,6 +43,7 @@ def test_complex_networks_train():
     assert np.all(np.isfinite(fitted.loss))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("optimizer", [optax.adam(1e-3), optax.lbfgs()], ids=["adam", "lbfgs"])
 def test_optimizers_that_mix_dtypes_themselves_train(optimizer):
     fitted = dc.fit(NETWORKS["patterns"], dc.losses.l1(1e-3), optimizer, steps=2, key=KEY)
@@ -67,6 +70,7 @@ DOMAINS = [
 ]
 
 
+@pytest.mark.default_cases(7)
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int32", "bool"])
 @pytest.mark.parametrize("domain,values", DOMAINS, ids=repr)
 def test_membership_is_the_same_in_numpy_and_jax(domain, values, dtype):

@@ -28,6 +28,7 @@ def run_sweep(run, grid, **options):
     return dc.sweep(run, grid, **{"key": KEY, "progress": False, **options})
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("batch_size", [None, 1, 2, 3, 7, 12, 100])
 def test_every_run_is_where_it_belongs(batch_size):
     found = run_sweep(draw, {"n": [3, 5], "scale": [0.5, 1.5], "m": (1, 2, 4)}, seeds=2, batch_size=batch_size)
@@ -45,6 +46,7 @@ def test_seeds_get_the_same_keys_at_every_point():
         np.testing.assert_array_equal(found["noise"][:, :, index], np.broadcast_to(expected, (2, 2, 2)))
 
 
+@pytest.mark.slow
 def test_results_are_those_of_single_runs():
     def train(key, scale):
         start = dc.perturb(dc.parity(4, activation="sigmoid"), scale, key=key)
@@ -201,6 +203,7 @@ def test_a_sweep_can_be_copied(copied):
         again.values["noise"] = 0
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
 def test_a_mesh_may_be_set(kind):
     def closing(key, scale, n, weights):

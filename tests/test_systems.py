@@ -166,6 +166,7 @@ def test_membership_is_that_of_base_three_digits(d, digits):
     np.testing.assert_array_equal(carpet.depth(jnp.asarray(floats, "float32"), digits), wanted)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("system", [*NAMED[1::2], MIXED, UNEQUAL], ids=by_name)
 def test_floats_agree_with_rationals_off_the_faces(system):
     generator = np.random.default_rng(2)
@@ -246,6 +247,7 @@ def shares(system: dc.IFS, level: int, weights: np.ndarray) -> np.ndarray:
     return products / products.sum()
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "system, measure",
     [(UNEQUAL, "uniform"), (UNEQUAL, "self-similar"), (MIXED, "uniform"), (systems.vicsek(), "self-similar")],
@@ -269,6 +271,7 @@ def test_samples_fill_the_cells_by_their_measure(system, measure):
         assert scipy.stats.kstest(coordinate, scipy.stats.uniform(-1, 2).cdf).pvalue > 1e-3
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "system, dtype", [(systems.cantor(), "float64"), (systems.rotated_dust(), "float32"), (MIXED, "float64")]
 )

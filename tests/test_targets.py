@@ -290,6 +290,7 @@ PAIRS = [
 ]  # fmt: skip
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("target", PAIRS, ids=lambda target: target.name)
 def test_lists_integers_and_booleans_count_as_numbers(target):
     wanted = target(np.array([0.0, 1.0]))

@@ -70,6 +70,7 @@ def exact_coefficients(name: str, center: float, radius: float, terms: int = TER
         return [column.real / count / mpmath.mpf(circle) ** k for k, column in enumerate(columns)]
 
 
+@pytest.mark.default_cases(6)
 @AROUND
 @SMOOTH
 def test_errors_of_coefficients_stay_below_the_slack(name, center):
@@ -89,6 +90,7 @@ def test_coefficients_obey_cauchys_estimate_on_the_disc(name, center):
     assert all(abs(value) <= peak / mpmath.mpf(radius) ** k for k, value in enumerate(exact))
 
 
+@pytest.mark.default_cases(4)
 @AROUND
 @SMOOTH
 def test_the_tail_bounds_the_terms_that_are_left_out(name, center):
@@ -224,6 +226,7 @@ OWN = {
 }
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", list(OWN))
 def test_derivatives_of_your_own_function_are_found(name):
     function, exact, count = OWN[name]

@@ -208,6 +208,7 @@ def test_complex_sgd_descends():
     assert np.allclose(jax.tree.leaves(fitted.network)[0], weight - 0.1 * (weight - target), rtol=1e-12)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("steps", [7, 230])
 def test_a_progress_bar_changes_no_bit(steps):
     plain, shown = (
@@ -225,6 +226,7 @@ def test_the_key_decides_the_batches():
     assert not np.array_equal(first.loss, other.loss)
 
 
+@pytest.mark.slow
 def test_fit_may_be_mapped_over_keys():
     keys = jax.random.split(KEY, 3)
 
@@ -263,6 +265,7 @@ def disturbed_fft(dense: bool) -> dc.Network:
     return dc.perturb(dc.densify(network) if dense else network, 0.2, key=KEY)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name,dense", [("sgd", True), ("adam", True), ("adam", False)])
 def test_the_fft_is_found_again_from_noise(name, dense):
     optimizer, steps = OPTIMIZERS[name]
@@ -303,6 +306,7 @@ def comes_home(scale: float, dense: bool, rate: float) -> tuple[np.ndarray, np.n
     return fresh_errors(starts), fresh_errors(train(starts, rate, SEEDS))
 
 
+@pytest.mark.slow
 def test_from_little_structured_noise_every_seed_returns():
     before, after = comes_home(0.3, False, 1e-4)
     assert np.all(after < before / 5)
@@ -314,6 +318,7 @@ def test_without_a_learning_rate_none_returns():
     assert not np.any(after < before / 5)
 
 
+@pytest.mark.slow
 def test_from_much_dense_noise_none_returns():
     _, after = comes_home(0.75, True, 1e-4)
     assert np.all(after > 0.2)

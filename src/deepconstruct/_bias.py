@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from ._checks import as_numbers, check_leaf, check_shape, check_size, widest
+from ._static import to_jax
 
 
 class AbstractBias(eqx.Module):
@@ -38,7 +39,7 @@ class TiledBias(AbstractBias):
     shape: tuple[int, int, int] = eqx.field(static=True)
 
     def __init__(self, values: Inexact[Array, " block"], *, outer: int = 1, inner: int = 1):
-        self.values = jnp.asarray(as_numbers("TiledBias", "values", values))
+        self.values = to_jax(as_numbers("TiledBias", "values", values))
         self.shape = (
             check_size("TiledBias", "outer", outer),
             len(self.values),

@@ -1,8 +1,12 @@
-"""The command line: `deepconstruct tour`, `list`, `certify` and `reproduce`."""
+"""The command line: `deepconstruct tour`, `list`, `certify`, `check` and `reproduce`."""
 
 import argparse
 import ast
 import contextlib
+import dataclasses
+import itertools
+import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -14,7 +18,8 @@ import jax
 from . import __version__, catalog
 from ._analysis.cost import cost
 from ._certify import METHODS, certify
-from ._checks import hint
+from ._certify.check import main as check_files
+from ._checks import check_choice, hint
 from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
 from .construction.entry import shown
@@ -43,8 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("list", help="the catalog of constructions")
     show.set_defaults(run=_list)
 
-    check = commands.add_parser("certify", help="build one construction and certify it")
-    check.add_argument("name", type=lambda name: name.replace("-", "_"), help="a name from 'deepconstruct list'")
+    check = commands.add_parser("certify", help="build constructions and certify them")
+    check.add_argument(
+        "name", nargs="?", type=lambda name: name.replace("-", "_"), help="a name from 'deepconstruct list'"
+    )
+    check.add_argument("--all", action="store_true", help="the whole catalog instead, in 32 and in 64 bits")
+    check.add_argument("--json", action="store_true", help="print JSON")
     check.add_argument("--size", help="its leading argument, such as n (default: the catalog's)")
     check.add_argument(
         "--set",
@@ -53,9 +62,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="any argument of its builder, such as n=8; as often as you like",
     )
-    check.add_argument("--dtype", help="such as float64 or complex128 (default: 32 bits)")
+    check.add_argument("--dtype", help="such as float64 or complex128 (default: 32 bits; of --all both)")
     check.add_argument("--method", default="auto", help=f"auto, {', '.join(method.name for method in METHODS)}")
     check.set_defaults(run=_certify)
+
+    recheck = commands.add_parser("check", help="recheck certificates of files with Python's standard library alone")
+    recheck.add_argument("files", nargs="+", metavar="FILE", help="what dc.save(path, construction, certificate) wrote")
+    recheck.set_defaults(run=lambda options: check_files(options.files))
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
     again.add_argument("name", type=_experiment, help=f"which: {', '.join(sorted(EXPERIMENTS))}", metavar="NAME")
@@ -95,15 +108,59 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _certify(options: argparse.Namespace) -> int:
+    if options.all != (options.name is None):
+        raise ValueError("certify: give the name of a construction, or --all for every one")
+    return _certify_all(options) if options.all else _certify_one(options)
+
+
+def _certify_one(options: argparse.Namespace) -> int:
     if options.dtype in ("float64", "complex128"):
         jax.config.update("jax_enable_x64", True)
     construction = catalog.build(options.name, _size(options), dtype=options.dtype)
     certificate = certify(construction, method=options.method)
+    if options.json:
+        print(json.dumps(_plain(certificate), indent=1))
+        return 0 if certificate.holds else 1
     print(construction)
     print(cost(construction))
     print(f"claimed: {construction.claim.error}")
     print(certificate)
     return 0 if certificate.holds else 1
+
+
+def _certify_all(options: argparse.Namespace) -> int:
+    """Print a row as soon as it is there."""
+    if options.size is not None or options.set or options.method != "auto":
+        raise ValueError(
+            "certify: --all takes every construction as the catalog shows it; drop --size, --set, --method"
+        )
+    jax.config.update("jax_enable_x64", True)
+    both = ("float32", "float64")
+    dtypes = both if options.dtype is None else (check_choice("certify", "--dtype", options.dtype, both),)
+    form = "{name:26}{size:14}{dtype:11}{verdict:11}{method:12}{covers:18}{found:>18}{claimed:>18}{seconds:>8}"
+    if not options.json:
+        print(form.format(**{field.name: field.name for field in dataclasses.fields(catalog.Verdict)}))
+    rows = []
+    for entry, dtype in itertools.product(catalog.ENTRIES.values(), dtypes):
+        rows.append(dataclasses.asdict(catalog.verdict(entry, entry.dtype(double=dtype == "float64"))))
+        if not options.json:
+            print(form.format(**{**rows[-1], "seconds": f"{rows[-1]['seconds']:.2f}"}), flush=True)
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    return 1 if any(row["verdict"] in ("refuted", "undecided") for row in rows) else 0
+
+
+def _plain(value: Any) -> Any:
+    """A certificate as JSON takes it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    if isinstance(value, int | float | str | bool | None):
+        return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+    return str(value)
 
 
 def _size(options: argparse.Namespace) -> dict[str, Any]:

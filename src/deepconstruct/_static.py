@@ -4,6 +4,7 @@ import hashlib
 import weakref
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -43,6 +44,18 @@ class StaticArray:
 
     def __repr__(self) -> str:
         return f"StaticArray({self.array.dtype}, shape={self.array.shape})"
+
+
+def to_jax(values: Any, dtype: Any = None) -> jax.Array:
+    """An array of JAX with memory of its own.
+
+    NumPy's numbers are rounded by NumPy and put there: `jnp.asarray` compiles a function for every shape.
+    """
+    if not isinstance(values, np.ndarray | np.generic):
+        return jnp.asarray(values, dtype)
+    with np.errstate(over="ignore"):
+        # A copy in any case: JAX keeps NumPy's memory where it can.
+        return jax.device_put(np.array(values, dtype))
 
 
 def check_static(owner: str, argument: str, value: Any, dtype: Any, dimensions: int) -> np.ndarray:

@@ -11,9 +11,12 @@ from types import MappingProxyType
 from typing import Any
 
 from ._analysis.cost import cost
+from ._certify import certify
+from ._certify.certificate import error_text
 from ._checks import hint
 from ._compose import fan_out, parallel, realify, repeat, series
 from ._io.html import html_table
+from ._io.progress import progress_bar
 from ._io.tables import dataframe, text_table
 from .construction import Built, Construction, FanOut, Origin, Parallel, Repeated, Rewritten, Series
 from .construction.entry import Entry, Formula, shown
@@ -21,7 +24,22 @@ from .construction.origin import thawed
 from .constructions import BUILDERS
 from .rewrite import densify
 
-__all__ = ["ENTRIES", "Entry", "Formula", "Row", "Table", "build", "get", "names", "rebuild", "row", "table"]
+__all__ = [
+    "ENTRIES",
+    "Entry",
+    "Formula",
+    "Row",
+    "Table",
+    "Verdict",
+    "build",
+    "certificates",
+    "get",
+    "names",
+    "rebuild",
+    "row",
+    "table",
+    "verdict",
+]
 
 
 def names() -> list[str]:
@@ -156,23 +174,53 @@ def _expected(entry: Entry, size: Any) -> int | None:
         return None
 
 
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What a certificate says of one construction.
+
+    Attributes:
+        name: of the entry.
+        size: arguments by name, as text.
+        dtype: of the weights.
+        verdict: as in `Certificate`.
+        method: that decided; `""` if none did.
+        covers: what was checked of the claim.
+        found: the error found; `claimed`: the one claimed.
+        seconds: how long it took, without building.
+    """
+
+    name: str
+    size: str
+    dtype: str
+    verdict: str
+    method: str
+    covers: str
+    found: str
+    claimed: str
+    seconds: float
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Table:
     """Rows of the catalog: `print` and notebooks show them as a table."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] | tuple[Verdict, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        return text_table(_HEADS, self._cells())
+        return text_table(self._heads, self._cells())
 
     def _repr_html_(self) -> str:
-        return html_table(_HEADS, self._cells())
+        return html_table(self._heads, self._cells())
+
+    @property
+    def _heads(self) -> list[str]:
+        return [field.name for field in dataclasses.fields(self.rows[0] if self.rows else Row)]
 
     def _cells(self) -> list[list[str]]:
-        return [[_cell(value) for value in _values(row)] for row in self.rows]
+        return [[_cell(getattr(row, head)) for head in self._heads] for row in self.rows]
 
     def to_dataframe(self) -> Any:
         """A pandas data frame with a row for each construction.
@@ -180,17 +228,12 @@ class Table:
         Raises:
             ImportError: without pandas.
         """
-        return dataframe("catalog", {head: [getattr(row, head) for row in self.rows] for head in _HEADS})
-
-
-_HEADS = [field.name for field in dataclasses.fields(Row)]
-
-
-def _values(row: Row) -> list[Any]:
-    return [getattr(row, head) for head in _HEADS]
+        return dataframe("catalog", {head: [getattr(row, head) for row in self.rows] for head in self._heads})
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
     return "" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
@@ -216,6 +259,50 @@ def table(chosen: Iterable[str] | None = None, *, dtype: Any = None) -> Table:
     """
     entries = [get(name) for name in (ENTRIES if chosen is None else chosen)]
     return Table(tuple(row(entry, entry.build(dtype=dtype)) for entry in entries))
+
+
+def certificates(chosen: Iterable[str] | None = None, *, double: bool = False) -> Table:
+    """Certify constructions at their usual sizes.
+
+    Args:
+        chosen: names of the catalog; all of them if `None`, with a progress bar.
+        double: in 64 bits rather than 32, which needs x64.
+
+    Returns:
+        A table with `name`, `size`, `dtype`, `verdict`, `method`, `covers`, `found`, `claimed` and `seconds`.
+
+    Raises:
+        ValueError: an unknown name, or 64 bits without x64.
+
+    Example:
+        >>> import deepconstruct as dc
+        >>> (row,) = dc.catalog.certificates(["parity"]).rows
+        >>> row.verdict, row.found
+        ('proved', '0')
+    """
+    entries = [get(name) for name in (ENTRIES if chosen is None else chosen)]
+    with progress_bar(total=len(entries), unit="entry", shown=chosen is None) as bar:
+        rows = []
+        for entry in entries:
+            rows.append(verdict(entry, entry.dtype(double=double)))
+            bar.update()
+    return Table(tuple(rows))
+
+
+def verdict(entry: Entry, dtype: str) -> Verdict:
+    """Certify an entry at its usual size."""
+    found = certify(entry.build(dtype=dtype))
+    return Verdict(
+        name=entry.name,
+        size=shown(entry.size),
+        dtype=dtype,
+        verdict=found.verdict,
+        method=found.method,
+        covers=", ".join(found.covers),
+        found=error_text(found.found),
+        claimed=error_text(found.claimed),
+        seconds=found.seconds,
+    )
 
 
 def _entries() -> dict[str, Entry]:

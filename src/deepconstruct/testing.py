@@ -26,6 +26,7 @@ from . import activations, linear
 from ._analysis.cost import cost
 from ._compose import fan_out, parallel, series
 from ._files import load, save
+from ._static import to_jax
 from .activations import AbstractActivation
 from .construction import Claim, Construction
 from .constructions import parity, parity_shallow
@@ -96,7 +97,7 @@ def networks(draw: st.DrawFn, *, dtype: str = "float32") -> Network:
         layers.append(
             Layer(
                 draw(_maps(size_in, size_out, dtype)),
-                None if bias is None else jnp.asarray(bias),
+                None if bias is None else to_jax(bias),
                 draw(_activations()),
             )
         )
@@ -120,18 +121,18 @@ def _maps(draw: st.DrawFn, size_in: int, size_out: int, dtype: str) -> linear.Ab
     if kind == "permutation":
         return linear.Permutation(draw(st.permutations(range(size_in))))
     if kind == "blocks":
-        return linear.BlockDiagonal(jnp.asarray(weight[:, :1].reshape(1, 1, 1, size_in)))
+        return linear.BlockDiagonal(to_jax(weight[:, :1].reshape(1, 1, 1, size_in)))
     if kind == "kronecker":
-        return linear.Kronecker(jnp.asarray(weight[:1, :1]), outer=size_in)
+        return linear.Kronecker(to_jax(weight[:1, :1]), outer=size_in)
     if kind == "stack" and size_out > 1:
-        return linear.Stack((linear.Dense(jnp.asarray(weight[:1])), linear.Dense(jnp.asarray(weight[1:]))))
+        return linear.Stack((linear.Dense(to_jax(weight[:1])), linear.Dense(to_jax(weight[1:]))))
     if kind == "sum" and size_out > 1 and size_in > 1:
-        blocks = (linear.Dense(jnp.asarray(weight[:1, :1])), linear.Dense(jnp.asarray(weight[1:, 1:])))
+        blocks = (linear.Dense(to_jax(weight[:1, :1])), linear.Dense(to_jax(weight[1:, 1:])))
         return linear.DirectSum(blocks)
     if kind == "sparse":
         rows, cols = np.nonzero(weight)
-        return linear.Sparse(rows, cols, jnp.asarray(weight[rows, cols]), weight.shape)
-    return linear.Dense(jnp.asarray(weight))
+        return linear.Sparse(rows, cols, to_jax(weight[rows, cols]), weight.shape)
+    return linear.Dense(to_jax(weight))
 
 
 @st.composite

@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from .._static import to_jax
 from ..linear import AbstractLinear, Butterfly
 from ..linear.butterfly import merge_stages
 from ..network import Layer, Network, block_layers, flat_layers, plan
@@ -86,7 +87,7 @@ def _steps(layers: tuple[Layer, ...]) -> Iterator[tuple[AbstractLinear, Abstract
 def _exact_factors(stage: AbstractLinear) -> Butterfly:
     assert isinstance(stage, Butterfly)
     exact = _is_exact_factor(np.asarray(stage.twiddles)).astype(np.float32)
-    return Butterfly(jnp.asarray(exact), None if stage.permutation is None else stage.permutation.array)
+    return Butterfly(to_jax(exact), None if stage.permutation is None else stage.permutation.array)
 
 
 def _step_rounding(linear: AbstractLinear, exact: AbstractLinear | None, u: float) -> tuple[float, float]:

@@ -123,14 +123,15 @@ class Certificate:
         if isinstance(self.evidence, Attempts):
             return f"{self.verdict}: " + "; ".join(f"{name}: {reason}" for name, reason in self.evidence.reasons)
         inputs = f", {self.inputs:,} inputs" if self.inputs else ""
-        text = f"{self.verdict} ({self.method}{inputs}): error {_shown(self.found)}"
+        text = f"{self.verdict} ({self.method}{inputs}): error {error_text(self.found)}"
         if self.counterexample is None:
             return text
         values = ", ".join(f"{value:g}" for value in self.counterexample[:8])
         return f"{text} at ({values}{', ...' if len(self.counterexample) > 8 else ''})"
 
 
-def _shown(found: Bound | None) -> str:
+def error_text(found: Bound | None) -> str:
+    """A bound as certificates show it."""
     if found is None:
         return "not finite"
     return "0" if found.is_exact else str(found)

@@ -92,9 +92,9 @@ class Comparison:
             self.broken += [x[index] for index in worst if broken[index]]
 
     def _judged(self, got: np.ndarray, wanted: np.ndarray) -> tuple[Any, Any, tuple]:
-        """Which inputs break the claim, which keep it, and parts of their errors as in `_compared`."""
+        """Which inputs break the claim, which keep it, and parts of their errors as in `compared`."""
         with np.errstate(all="ignore"):
-            broken, held, parts = _compared(self.claim, *_distances(got, wanted), wanted)
+            broken, held, parts = compared(self.claim, *_distances(got, wanted), wanted)
         broken = broken | ~self.claim.codomain.contains(wanted, room=_ROOM)
         return broken, held & self.claim.codomain.contains(wanted), parts
 
@@ -164,7 +164,7 @@ def _distances(got: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndar
     return size, size
 
 
-def _compared(claim: Claim, low: np.ndarray, high: np.ndarray, wanted: np.ndarray) -> tuple[Any, Any, tuple]:
+def compared(claim: Claim, low: np.ndarray, high: np.ndarray, wanted: np.ndarray) -> tuple[Any, Any, tuple]:
     """Which inputs break the claim, which keep it, and absolute and relative part of their errors.
 
     Arguments are bounds of the moduli of the errors, from below and above.

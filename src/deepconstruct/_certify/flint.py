@@ -1,30 +1,3 @@
-"""The one place that imports python-flint, whose balls enclose functions of real and complex numbers."""
+"""Balls of python-flint, for methods of certification."""
 
-import importlib.metadata
-import importlib.util
-from typing import Any
-
-NEEDS_FLINT = "it needs python-flint: pip install 'deepconstruct[certify]'"
-
-
-def has_flint() -> bool:
-    """Whether python-flint is installed."""
-    return importlib.util.find_spec("flint") is not None
-
-
-def flint() -> Any:
-    """The module.
-
-    Raises:
-        ImportError: it isn't installed.
-    """
-    try:
-        import flint as module
-    except ImportError:
-        raise ImportError(f"certify: {NEEDS_FLINT}") from None
-    return module
-
-
-def flint_text() -> str:
-    """What a certificate says that it trusts."""
-    return f"python-flint {importlib.metadata.version('python-flint')} (Arb)"
+from .._flint import NEEDS_FLINT as NEEDS_FLINT, flint as flint, flint_text as flint_text, has_flint as has_flint

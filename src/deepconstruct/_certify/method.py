@@ -25,6 +25,7 @@ class Method:
         verdicts: those it can give besides `"refuted"` and `"undecided"`.
         applies: why it doesn't apply to a construction, or `None` if it does.
         run: checks a construction to which it applies.
+        searches: whether it may look for long where a claim is false; inputs are tried first.
     """
 
     name: str
@@ -33,3 +34,4 @@ class Method:
     verdicts: tuple[str, ...]
     applies: Callable[[Construction], str | None]
     run: Callable[[Construction, Options], Certificate]
+    searches: bool = False

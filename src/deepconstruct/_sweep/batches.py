@@ -11,6 +11,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PRNGKeyArray
 
+from .._static import to_jax
 from .grid import SEED
 
 # Runs that a device takes together. A CPU is fastest where a few fit its cache; since a batch is cut
@@ -71,11 +72,7 @@ class Program:
 
         def one(point: dict[str, Any]) -> dict[str, jax.Array]:
             values = {name: value for name, value in point.items() if name != SEED}
-            mine = (
-                jax.random.wrap_key_data(jnp.asarray(words), impl=jax.random.key_impl(key))
-                if typed
-                else jnp.asarray(words)
-            )
+            mine = jax.random.wrap_key_data(to_jax(words), impl=jax.random.key_impl(key)) if typed else to_jax(words)
             return named_arrays(run(jax.random.fold_in(mine, point[SEED]), **fixed, **values))
 
         def several(points: dict[str, Any]) -> dict[str, jax.Array]:
@@ -107,7 +104,7 @@ class Program:
         """Run up to `batch_size` points."""
         count = len(points[SEED])
         if self.compiled is None:
-            singles = ({name: jnp.asarray(values[index]) for name, values in points.items()} for index in range(count))
+            singles = ({name: to_jax(values[index]) for name, values in points.items()} for index in range(count))
             runs = [self.one(single) for single in singles]
             return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
         filled = {
@@ -145,7 +142,7 @@ def named_arrays(tree: Any) -> dict[str, jax.Array]:
             raise TypeError(f"sweep: run must return arrays; got {leaf!r} for {name!r}")
         if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.extended):
             raise TypeError(f"sweep: run must return numbers; got {jnp.result_type(leaf)} for {name!r}")
-    return {name: jnp.asarray(leaf) for name, leaf in named.items()}
+    return {name: to_jax(leaf) for name, leaf in named.items()}
 
 
 def budget(mesh: Mesh) -> int | None:

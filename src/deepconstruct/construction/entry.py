@@ -141,6 +141,11 @@ class Entry:
         """`"real"` or `"complex"` weights."""
         return "complex" if self._claim.dtype.startswith("complex") else "real"
 
+    def dtype(self, *, double: bool = False) -> str:
+        """The name of its dtype in 32 bits a part, or in 64."""
+        names = {"real": ("float32", "float64"), "complex": ("complex64", "complex128")}
+        return names[self.kind][double]
+
     @property
     def source(self) -> str:
         """Paper and place."""

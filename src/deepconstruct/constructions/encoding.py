@@ -6,11 +6,11 @@ A bit `b` is the sign `1 - 2 b`, so a sign `s` is the bit `(1 - s) / 2`.
 import math
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.rounding import unit_roundoff
 from .._checks import check_allocation, check_dtype, check_size, digits
+from .._static import to_jax
 from ..construction import Claim, Construction, Robustness, builder
 from ..construction.entry import Entry, formula, sizes
 from ..domains import AbstractDomain, Bits, Signs
@@ -94,8 +94,8 @@ def _affine(
     n = check_size(owner, "n", n)
     resolved = check_dtype(owner, dtype)
     check_allocation(owner, f"the weights of n={digits(n)}", 2 * n, resolved)
-    linear = BlockDiagonal(jnp.asarray(np.full((1, 1, 1, n), slope), resolved))
-    layer = Layer(linear, jnp.asarray(np.full(n, shift), resolved), label=Label("sign" if slope == -2 else "bit"))
+    linear = BlockDiagonal(to_jax(np.full((1, 1, 1, n), slope), resolved))
+    layer = Layer(linear, to_jax(np.full(n, shift), resolved), label=Label("sign" if slope == -2 else "bit"))
     # Multiplying by a power of two is exact, so the sum alone rounds: values of up to 1 + |slope| delta.
     u = unit_roundoff(resolved)
     claim = Claim(

@@ -18,6 +18,7 @@ from .._arithmetic.rounding import unit_roundoff
 from .._checks import check_allocation, check_choice, check_dtype, check_size, digits
 from .._compose import realify
 from .._roots import roots_of_unity
+from .._static import to_jax
 from ..construction import Bound, Claim, Construction, Robustness, builder
 from ..construction.entry import Entry, formula, sizes
 from ..domains import Space
@@ -95,7 +96,7 @@ def _stage(s: int, n: int, factor: float, inverse: bool, dtype: np.dtype) -> Lay
     block = np.array([[ones, twiddles], [ones, -twiddles]]).astype(dtype)
     blocks = np.broadcast_to(block, (copies, 2, 2, half))
     order = bit_reversal(n) if s == 1 else None
-    return Layer(Butterfly(jnp.asarray(blocks), order), label=Label("butterfly", group=2))
+    return Layer(Butterfly(to_jax(blocks), order), label=Label("butterfly", group=2))
 
 
 def _scaled_roots(n: int, factor: float) -> np.ndarray:

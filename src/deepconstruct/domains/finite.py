@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_size
-from .._static import StaticArray, check_static, like, namespace
+from .._static import StaticArray, check_static, like, namespace, to_jax
 from .base import AbstractDomain
 from .floats import are_floats, quanta
 
@@ -191,7 +191,7 @@ class Points(AbstractDomain):
                 f"{self}: {self.cardinality - len(held)} of the points aren't numbers of {dtype.name}; "
                 f"round them first, Points(array.astype({dtype.name!r})), or draw others"
             )
-        return jnp.asarray(held, dtype)[jax.random.randint(key, shape, 0, len(held))]
+        return to_jax(held, dtype)[jax.random.randint(key, shape, 0, len(held))]
 
     @property
     def words(self):
@@ -217,7 +217,7 @@ class Points(AbstractDomain):
 
     def enumerate(self, indices):
         if isinstance(indices, jax.Array):
-            return jnp.asarray(self.array.array, jnp.result_type(float))[indices]
+            return to_jax(self.array.array, jnp.result_type(float))[indices]
         return self.array.array[np.asarray(indices)]
 
     def __repr__(self):

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Inexact, Int
 
 from .._checks import as_numbers, widest
+from .._static import to_jax
 
 HIGHEST = lax.Precision.HIGHEST
 
@@ -75,7 +76,7 @@ class AbstractLinear(eqx.Module):
 
     def __call__(self, x: Inexact[Array, "*batch in"]) -> Inexact[Array, "*batch out"]:
         """Apply the map to the last axis."""
-        x = jnp.asarray(as_numbers(type(self).__name__, "inputs", x))
+        x = to_jax(as_numbers(type(self).__name__, "inputs", x))
         if x.ndim == 0 or x.shape[-1] != self.in_size:
             raise ValueError(f"{type(self).__name__}: expected {self.in_size} features; got shape {x.shape}")
         batch = math.prod(x.shape[:-1])
@@ -95,7 +96,7 @@ def apply_matrix(matrix: Array, x: Array) -> Array:
 
 def as_weights(owner: str, what: str, values: Any) -> Array:
     """Weights from JAX, NumPy or nested lists, as an array of JAX."""
-    return jnp.asarray(as_numbers(owner, what, values))
+    return to_jax(as_numbers(owner, what, values))
 
 
 def floating(values: Any) -> np.dtype:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._checks import check_allocation, is_concrete, library
+from .._static import to_jax
 from .blocks import BlockDiagonal, Kronecker
 from .composed import Composed
 from .dense import Dense
@@ -35,7 +36,7 @@ def as_matrix(linear: AbstractLinear) -> Inexact[Array, "out in"]:
         return jnp.zeros(shape, values.dtype).at[rows, cols].set(values)
     matrix = np.zeros(shape, values.dtype)
     matrix[rows, cols] = values
-    return jnp.asarray(matrix, matrix.dtype)
+    return to_jax(matrix, matrix.dtype)
 
 
 def product(outer: AbstractLinear, inner: AbstractLinear) -> AbstractLinear:
@@ -146,7 +147,7 @@ def realified(linear: AbstractLinear) -> AbstractLinear:
     ]
     rows, cols, weights = (np.concatenate(part) for part in zip(*quarters, strict=True))
     kept = weights != 0
-    return Sparse(rows[kept], cols[kept], jnp.asarray(weights[kept]), (2 * n_out, 2 * n_in))
+    return Sparse(rows[kept], cols[kept], to_jax(weights[kept]), (2 * n_out, 2 * n_in))
 
 
 def concrete_entries(linear: AbstractLinear) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._checks import check_flag, check_leaf, check_size, known
+from .._static import to_jax
 from .operator import AbstractLinear, as_weights
 
 # No machine holds more than 2^62 numbers.
@@ -173,7 +174,7 @@ def run_product_gate(patterns: SignPatterns, product: SignProduct, hidden: Calla
     x = patterns.scales[None, :, None] * x
     first = sums_of_signs(x[:, patterns.fixed : held], x[:, :1] if patterns.fixed else None)
     second = jnp.moveaxis(sums_of_signs(x[:, held:]), 1, 0)
-    signs = jnp.asarray(sign_table(patterns.n - held).prod(axis=1), x.dtype)
+    signs = to_jax(sign_table(patterns.n - held).prod(axis=1), x.dtype)
 
     def step(total: Array, row: tuple[Array, Array]) -> tuple[Array, None]:
         shift, sign = row

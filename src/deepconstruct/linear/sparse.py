@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._checks import as_numbers, check_leaf, check_shape, known
-from .._static import StaticArray, check_static
+from .._static import StaticArray, check_static, to_jax
 from .operator import SMALL, AbstractLinear, apply_matrix
 
 
@@ -50,7 +50,7 @@ class Sparse(AbstractLinear):
             rows, cols, values = rows[order], cols[order], known(values)[order]
         self.rows = StaticArray(rows.astype(np.int32))
         self.cols = StaticArray(cols.astype(np.int32))
-        self.values = jnp.asarray(values)
+        self.values = to_jax(values)
         self.shape = (int(shape[0]), int(shape[1]))
 
     def __check_init__(self):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checks import check_scalar, check_weights, is_concrete
+from .._static import to_jax
 from ..linear import AbstractLinear
 from ..network import Repeat
 from .base import AbstractLoss
@@ -55,7 +56,7 @@ def l1(beta: Any, *, squared: bool = False) -> L1:
     """
     if is_concrete(beta):
         check_scalar("l1", "beta", beta)
-    return L1(jnp.asarray(beta, jnp.result_type(float)), squared)
+    return L1(to_jax(beta, jnp.result_type(float)), squared)
 
 
 def _norm(linear: AbstractLinear) -> Array:

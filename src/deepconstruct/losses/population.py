@@ -9,6 +9,7 @@ from jaxtyping import Array, Inexact
 
 from .._arithmetic.rounding import is_linear_network
 from .._checks import as_numbers, check_weights
+from .._static import to_jax
 from ..network import block_layers
 from .base import AbstractLoss
 
@@ -66,7 +67,7 @@ def population(matrix: Any, *, covariance: Any = None) -> Population:
     matrix = matrix.astype(np.complex128 if np.iscomplexobj(matrix) else np.float64)
     size = matrix.shape[1]
     factor = np.eye(size) if covariance is None else _cholesky(np.asarray(covariance), size)
-    return Population(jnp.asarray(factor), jnp.asarray(matrix @ factor))
+    return Population(to_jax(factor), to_jax(matrix @ factor))
 
 
 def _cholesky(covariance: np.ndarray, size: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact, Int, PRNGKeyArray
 
-from .._static import StaticArray
+from .._static import StaticArray, to_jax
 from .gaps import Gap, gap_of, spare_points
 from .tracking import nearest, wide_inverses
 
@@ -74,7 +74,7 @@ def points_leaving(
         dtype: of the points.
     """
     shape, inverses = (len(stops), maps[1].array.shape[1]), wide_inverses(*maps)
-    coefficients = jnp.asarray(maps[0].array, dtype), jnp.asarray(maps[1].array, dtype)
+    coefficients = to_jax(maps[0].array, dtype), to_jax(maps[1].array, dtype)
     # Points that leave at once needn't keep away from the faces of the cube.
     gaps, stays = (gap_of(*maps, 0.0, outer), gap_of(*maps, inner, outer)), stops > level
     cube = np.stack([np.full(shape[1], inner - 1.0), np.full(shape[1], 1.0 - inner)])
@@ -87,7 +87,7 @@ def points_leaving(
         excess, _ = nearest(jnp, inverses, [w[:, axis] for axis in range(shape[1])])
         fits = stays | ((excess >= outer) if outer > 0 else (excess > 0))
         if ends is not None:
-            chosen = jnp.asarray(ends.array, dtype)[choose(bits[-1], np.ones(len(ends.array)))]
+            chosen = to_jax(ends.array, dtype)[choose(bits[-1], np.ones(len(ends.array)))]
             w = jnp.where(stays[:, None], chosen, w)
         lengths = jnp.minimum(stops - 1, level)
         return _into_cells(coefficients, words, w, fits, lengths, inner)
@@ -105,7 +105,7 @@ def points_leaving(
     _, key, found, fits = jax.lax.while_loop(is_open, again, begin)
     if inner == 0 and gaps[0].is_tight:
         return found
-    spare = jnp.asarray(spare_points(*maps, level, inner, outer, ends).array, dtype)
+    spare = to_jax(spare_points(*maps, level, inner, outer, ends).array, dtype)
     which = jax.random.randint(key, shape[:1], 0, spare.shape[1])
     return jnp.where(fits[:, None], found, spare[jnp.minimum(stops, level + 1) - 1, which])
 
@@ -117,12 +117,12 @@ def _ends_of_boxes(
     boxes = np.concatenate([cube[None], *(gap.boxes.array for gap in gaps)])
     height, which, start = _below_one(bits, jnp.float32), jnp.zeros(stops.shape, "int32"), 1
     for gap, chosen in zip(gaps, (stops == 1, stops > 1), strict=True):
-        shares = jnp.asarray(gap.shares.array[:-1], height.dtype)
+        shares = to_jax(gap.shares.array[:-1], height.dtype)
         found = start + jnp.searchsorted(shares, height, side="right").astype("int32")
         which = jnp.where(chosen, found, which)
         start += len(gap.boxes.array)
     which = jnp.minimum(jnp.where(stays, 0, which), len(boxes) - 1)
-    return jnp.asarray(boxes[:, 0], dtype)[which], jnp.asarray(boxes[:, 1], dtype)[which]
+    return to_jax(boxes[:, 0], dtype)[which], to_jax(boxes[:, 1], dtype)[which]
 
 
 def _into_cells(

@@ -5,14 +5,16 @@ extended precision where the array is), on a JAX array in JAX.
 """
 
 from .base import AbstractTarget as AbstractTarget, Target as Target
+from .classifiers import (
+    BooleanClassifier as BooleanClassifier,
+    GaussianClassifier as GaussianClassifier,
+    HamiltonianClassifier as HamiltonianClassifier,
+)
 from .encoding import BitsToSigns as BitsToSigns, SignsToBits as SignsToBits
 from .fourier import DFT as DFT
 from .fractal import Fractal as Fractal
 from .functions import (
-    BooleanClassifier as BooleanClassifier,
     BooleanFunction as BooleanFunction,
-    GaussianClassifier as GaussianClassifier,
-    HamiltonianClassifier as HamiltonianClassifier,
     Parity as Parity,
     Polynomial as Polynomial,
     Product as Product,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import double_precision
+from .exact import exact_numbers, narrowed
 
 
 class AbstractTarget(abc.ABC):
@@ -57,6 +58,47 @@ class AbstractTarget(abc.ABC):
         """
         return _widened(np.asarray(self._wide(_widened(np.asarray(_numbers(self.name, x, np.asarray))))))
 
+    @final
+    @property
+    def exactness(self) -> str | None:
+        """What `exact` gives for rational numbers: `"rational"` values, `"balls"` that hold them, or `None`."""
+        return self._exactness("rational")
+
+    @final
+    def exact(self, x: Any) -> np.ndarray:
+        """Evaluate without any rounding.
+
+        Args:
+            x: integers, fractions or floats (as the rationals they are): lists or arrays of shape
+                `(*batch, in)`, of any dtype or of objects.
+
+        Returns:
+            An array of shape `(*batch, out)`: 64-bit integers, or objects. These are integers and
+            `fractions.Fraction`, or real or complex balls of python-flint, as `exactness` says.
+
+        Raises:
+            TypeError: a target without exact values, as one of your own is; or what isn't an array of numbers.
+            ValueError: a single number, numbers that aren't finite, other inputs than the target is about.
+            ImportError: balls without python-flint.
+
+        Example:
+            >>> import deepconstruct as dc
+            >>> from fractions import Fraction
+            >>> dc.targets.Product(2).exact([[Fraction(1, 3), 0.5], [2, 3]]).tolist()
+            [[Fraction(1, 6)], [6]]
+        """
+        if self.exactness is None:
+            raise TypeError(f"{self.name} has no exact values: it is evaluated in floating point")
+        return narrowed(self._exact(exact_numbers(self.name, x)))
+
+    def _exactness(self, given: str) -> str | None:
+        """`exactness` for inputs of a kind; a class answers for itself, as what derives from it may compute else."""
+        return own(self, "rational" if given == "rational" else None)
+
+    def _exact(self, x: np.ndarray) -> np.ndarray:
+        """`exact` for 64-bit integers, or objects among which there may be balls if `_exactness` says so."""
+        raise NotImplementedError
+
     @abc.abstractmethod
     def _evaluate(self, x: Any) -> Any:
         """`__call__` for arrays with at least one axis."""
@@ -87,6 +129,11 @@ class AbstractTarget(abc.ABC):
         Relative errors pass through a linear target with a factor of at most `high / low`.
         """
         return 0.0, math.inf
+
+
+def own(target: AbstractTarget, kind: str | None) -> str | None:
+    """`kind`, if the exact values of a target are defined by its own class."""
+    return kind if "_exact" in vars(type(target)) else None
 
 
 class Formula(AbstractTarget):

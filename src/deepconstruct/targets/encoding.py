@@ -1,10 +1,14 @@
 """Bits as signs, and back: `b` in `{0, 1}` is written as the sign `1 - 2 b`."""
 
 import dataclasses
+from fractions import Fraction
+
+import numpy as np
 
 from .._checks import check_size
 from .._static import inexact
-from .base import Formula
+from .base import Formula, own
+from .exact import is_small, unified, widened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +27,12 @@ class BitsToSigns(Formula):
     def _evaluate(self, x):
         return 1 - 2 * inexact(x)
 
+    def _exactness(self, given):
+        return own(self, given)
+
+    def _exact(self, x):
+        return 1 - 2 * (x if is_small(x, 2**60) else widened(x))
+
 
 @dataclasses.dataclass(frozen=True)
 class SignsToBits(Formula):
@@ -39,3 +49,12 @@ class SignsToBits(Formula):
 
     def _evaluate(self, x):
         return (1 - inexact(x)) / 2
+
+    def _exactness(self, given):
+        return own(self, given)
+
+    def _exact(self, x):
+        if is_small(x, 2**60) and np.all(x % 2 == 1):
+            return (1 - x) // 2
+        x, number = unified(x)
+        return (1 - x) * number(Fraction(1, 2))

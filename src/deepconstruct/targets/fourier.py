@@ -2,13 +2,16 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
 from .._checks import check_choice, check_flag, check_size
+from .._flint import flint
 from .._roots import roots_of_unity
 from .._static import namespace
-from .base import Formula
+from .base import Formula, own
+from .exact import balls, digits, objects
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,20 @@ class DFT(Formula):
     def _evaluate(self, x):
         fft = namespace(x).fft
         return (fft.ifft if self.inverse else fft.fft)(x, axis=-1, norm=self.norm)
+
+    def _exactness(self, given):
+        return own(self, "balls")
+
+    def _exact(self, x):
+        with digits():
+            rows = [self._transformed(row) for row in balls(x.reshape(-1, x.shape[-1])).tolist()]
+        return objects([value for row in rows for value in row], x.shape)
+
+    def _transformed(self, row: list[Any]) -> list[Any]:
+        # Arb's inverse divides by n.
+        times = {"backward": 1, "ortho": flint().arb(self.n).sqrt(), "forward": self.n}[self.norm]
+        found = flint().acb.dft(row, inverse=self.inverse)
+        return [value * times if self.inverse else value / times for value in found]
 
     @property
     def is_linear(self):

@@ -1,18 +1,25 @@
 """The indicator of a fractal's level."""
 
 import dataclasses
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
 
 from .._checks import check_scalar, check_size
 from .._static import inexact, namespace
 from ..systems import IFS
+from ..systems.exact import exact_inverses
 from .base import Formula
+from .exact import widened
 
 
 @dataclasses.dataclass(frozen=True)
 class Fractal(Formula):
     """1 on `K_level` of an iterated function system, 0 elsewhere; one output.
 
-    Points are followed into the nearest cell of each level, in the precision of `x`.
+    Points are followed into the nearest cell of each level, in the precision of `x`. `exact` follows them
+    into all cells that hold them.
 
     Args:
         system: the iterated function system.
@@ -44,3 +51,27 @@ class Fractal(Formula):
         x = inexact(x)
         inside = self.system.contains(x, self.level, tolerance=self.tolerance)
         return namespace(x).astype(inside[..., None], x.dtype)
+
+    def _exact(self, x):
+        if type(self.system) is not IFS:
+            raise TypeError(f"{self.name}: exact values are those of a dc.IFS, not of what derives from it")
+        inverses = exact_inverses(self.system.linear, self.system.offsets)
+        points = widened(x).reshape(-1, self.system.size).tolist()
+        found = [int(_holds(inverses, point, self.level, Fraction(self.tolerance))) for point in points]
+        return np.array(found, np.int64).reshape(*x.shape[:-1], 1)
+
+
+def _holds(inverses: Any, point: list[Any], level: int, tolerance: Fraction) -> bool:
+    """Whether a point lies in a cell of a level, and in those around it; where cells touch, all are followed."""
+    if any(abs(value) > 1 + max(tolerance, 0) for value in point):
+        return False
+    pending = [(tuple(point), 0)]
+    while pending:
+        x, depth = pending.pop()
+        if depth == level:
+            return True
+        for matrix, shift in inverses:
+            u = tuple(sum(a * b for a, b in zip(row, x, strict=True)) + c for row, c in zip(matrix, shift, strict=True))
+            if all(abs(value) <= 1 + tolerance for value in u):
+                pending.append((u, depth + 1))
+    return False

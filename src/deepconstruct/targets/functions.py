@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,7 +11,8 @@ import numpy as np
 
 from .._checks import check_all, check_choice, check_scalar, check_shape, check_size
 from .._static import StaticArray, check_static, inexact, like, namespace
-from .base import Formula, concatenate
+from .base import Formula, concatenate, own
+from .exact import bits_of, exact_table, is_small, unified, widened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,15 @@ class Parity(Formula):
         odd = (x.astype("float32") if half else x).sum(axis=-1, keepdims=True) % 2
         return odd.astype(x.dtype) if half else odd
 
+    def _exactness(self, given):
+        return own(self, given if given == "rational" or self.encoding == "signs" else None)
+
+    def _exact(self, x):
+        if self.encoding == "signs":
+            return _product(x)
+        x = x if is_small(x, 2**60 // self.n) else widened(x)
+        return x.sum(axis=-1, keepdims=True) % 2
+
 
 @dataclasses.dataclass(frozen=True)
 class Product(Formula):
@@ -50,6 +62,17 @@ class Product(Formula):
 
     def _evaluate(self, x):
         return x.prod(axis=-1, keepdims=True)
+
+    def _exactness(self, given):
+        return own(self, given)
+
+    def _exact(self, x):
+        return _product(x)
+
+
+def _product(x: np.ndarray) -> np.ndarray:
+    x = x if is_small(x, 1) else unified(x)[0]
+    return x.prod(axis=-1, keepdims=True)
 
 
 Term = tuple[tuple[int, ...], float]
@@ -108,6 +131,28 @@ class Polynomial(Formula):
             total = total + term
         return total
 
+    def _exactness(self, given):
+        return own(self, given)
+
+    def _exact(self, x):
+        x, number = unified(x)
+        columns = [self._exact_sum(terms, x, number) for terms in self.outputs]
+        return np.concatenate(columns, axis=-1) if columns else x[..., :0]
+
+    def _exact_sum(self, terms: tuple[Term, ...], x: np.ndarray, number: Callable[[Any], Any]) -> np.ndarray:
+        total = 0 * x[..., :1]
+        for exponents, coefficient in terms:
+            term = np.full(total.shape, number(_as_it_is(coefficient)), object)
+            for i, exponent in enumerate(exponents):
+                term = term * x[..., i : i + 1] ** exponent if exponent else term
+            total = total + term
+        return total
+
+
+def _as_it_is(value: Any) -> Fraction:
+    """A coefficient of any type of numbers."""
+    return Fraction(value) if isinstance(value, int | float | Fraction) else Fraction(float(value))
+
 
 def _term_name(term: Term) -> str:
     exponents, coefficient = term
@@ -147,7 +192,7 @@ class BooleanFunction(Formula):
         self.__post_init__()
 
     def __post_init__(self):
-        _check_table("BooleanFunction", "table", self.table)
+        check_table("BooleanFunction", "table", self.table)
 
     @property
     def n(self) -> int:
@@ -159,51 +204,20 @@ class BooleanFunction(Formula):
         return f"boolean function({self.n})"
 
     def _evaluate(self, x):
-        return _rows(self.table.array, x)
+        return rows_of(self.table.array, x)
+
+    def _exact(self, x):
+        return exact_table(self.table)[row_numbers(self.name, x, self.n)]
 
 
-@dataclasses.dataclass(frozen=True, init=False)
-class BooleanClassifier(Formula):
-    """Probabilities of classes given bits: the softmax of a table of logits, rows as in `BooleanFunction`.
-
-    Args:
-        logits: shape `(2^n, classes)`.
-    """
-
-    logits: StaticArray
-
-    def __init__(self, logits: Any):
-        object.__setattr__(self, "logits", BooleanFunction(logits).table)
-
-    def __post_init__(self):
-        _check_table("BooleanClassifier", "logits", self.logits)
-
-    @property
-    def name(self):
-        rows, classes = self.logits.array.shape
-        return f"boolean classifier({rows.bit_length() - 1} bits, {classes} classes)"
-
-    def _evaluate(self, x):
-        logits = self.logits.array.astype(np.longdouble)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return _rows(odds / odds.sum(axis=1, keepdims=True), x)
-
-
-def _check_table(owner: str, argument: str, table: Any) -> None:
+def check_table(owner: str, argument: str, table: Any) -> None:
     """Refuse what isn't a static table with one row an input."""
     shape = check_static(owner, argument, table, np.float64, 2).shape
     if 0 in shape or shape[0] < 2 or shape[0] & (shape[0] - 1):
         raise ValueError(f"{owner}: {argument} must have shape (2^n,) or (2^n, outputs) with n at least 1; got {shape}")
 
 
-def _check_prior(owner: str, prior: Any, classes: int) -> None:
-    if not isinstance(prior, tuple) or len(prior) != classes:
-        raise ValueError(f"{owner}: prior must be {classes} numbers; got {prior!r}")
-    for share in prior:
-        check_scalar(owner, "prior", share, strict=True)
-
-
-def _rows(table: np.ndarray, x: Any) -> Any:
+def rows_of(table: np.ndarray, x: Any) -> Any:
     """The rows of a table that bits number, of the kind and precision of `x`."""
     x, xp = inexact(x), namespace(x)
     # In integers, since narrow floats don't hold the numbers of many rows.
@@ -212,91 +226,9 @@ def _rows(table: np.ndarray, x: Any) -> Any:
     return xp.asarray(table, dtype=x.dtype)[index]
 
 
-@dataclasses.dataclass(frozen=True)
-class HamiltonianClassifier(Formula):
-    """`p(y | x)` proportional to `exp(-H_y(x)) prior_y`, for polynomials `H_y`."""
-
-    hamiltonians: Polynomial
-    prior: tuple[float, ...]
-
-    def __post_init__(self):
-        if not isinstance(self.hamiltonians, Polynomial):
-            raise TypeError(f"HamiltonianClassifier: hamiltonians must be a Polynomial; got {self.hamiltonians!r}")
-        _check_prior("HamiltonianClassifier", self.prior, len(self.hamiltonians.outputs))
-
-    @property
-    def name(self):
-        return f"hamiltonian classifier({self.hamiltonians.variables} variables, {len(self.prior)} classes)"
-
-    def _evaluate(self, x):
-        x = inexact(x)
-        return _softmax(like(x, np.log(np.array(self.prior, np.longdouble))) - self.hamiltonians(x))
-
-
-@dataclasses.dataclass(frozen=True, init=False)
-class GaussianClassifier(Formula):
-    """`p(y | x)` for normally distributed `x` given `y`.
-
-    Args:
-        means: shape `(classes, n)`.
-        covariances: shape `(classes, n, n)`, positive definite.
-        prior: shape `(classes,)`, positive.
-    """
-
-    means: StaticArray
-    covariances: StaticArray
-    prior: tuple[float, ...]
-
-    def __init__(self, means: Any, covariances: Any, prior: Any):
-        object.__setattr__(self, "means", StaticArray(np.asarray(means, np.float64)))
-        object.__setattr__(self, "covariances", StaticArray(np.asarray(covariances, np.float64)))
-        object.__setattr__(self, "prior", tuple(float(p) for p in prior))
-        self.__post_init__()
-
-    def __post_init__(self):
-        means = check_static("GaussianClassifier", "means", self.means, np.float64, 2)
-        covariances = check_static("GaussianClassifier", "covariances", self.covariances, np.float64, 3)
-        if covariances.shape != (*means.shape, means.shape[1]):
-            raise ValueError(
-                f"GaussianClassifier: covariances must have shape {(*means.shape, means.shape[1])}; "
-                f"got {covariances.shape}"
-            )
-        _check_prior("GaussianClassifier", self.prior, len(means))
-
-    @property
-    def name(self):
-        classes, n = self.means.array.shape
-        return f"gaussian classifier({n} numbers, {classes} classes)"
-
-    def _evaluate(self, x):
-        x, logs = inexact(x), []
-        for mean, covariance, prior in zip(self.means.array, self.covariances.array, self.prior, strict=True):
-            factor = _cholesky(covariance.astype(np.longdouble))
-            whitened = _forward(namespace(x).asarray(factor, dtype=x.dtype), x - like(x, mean))
-            constant = np.log(np.longdouble(prior)) - np.log(np.diagonal(factor)).sum()
-            squares: Any = sum(part * part for part in whitened)
-            logs.append((like(squares, constant) - squares / 2)[..., None])
-        return _softmax(concatenate(logs))
-
-
-def _cholesky(matrix: np.ndarray) -> np.ndarray:
-    """The lower factor `L` with `L L^T` the matrix, in whatever precision it has (NumPy's has double only)."""
-    factor = np.zeros_like(matrix)
-    for j in range(len(matrix)):
-        factor[j, j] = np.sqrt(matrix[j, j] - (factor[j, :j] ** 2).sum())
-        factor[j + 1 :, j] = (matrix[j + 1 :, j] - factor[j + 1 :, :j] @ factor[j, :j]) / factor[j, j]
-    return factor
-
-
-def _forward(factor: Any, x: Any) -> list[Any]:
-    """`L^-1 x` by forward substitution, entry by entry."""
-    solved: list[Any] = []
-    for i in range(x.shape[-1]):
-        rest = x[..., i] - sum(factor[i, j] * part for j, part in enumerate(solved))
-        solved.append(rest / factor[i, i])
-    return solved
-
-
-def _softmax(z: Any) -> Any:
-    odds = namespace(z).exp(z - z.max(axis=-1, keepdims=True))
-    return odds / odds.sum(axis=-1, keepdims=True)
+def row_numbers(owner: str, x: np.ndarray, n: int) -> np.ndarray:
+    """The numbers of the rows of a table for exact bits."""
+    x = bits_of(owner, x)
+    if x.shape[-1] != n:
+        raise ValueError(f"{owner}: expected {n} bits; got {x.shape[-1]}")
+    return (x << np.arange(n)).sum(axis=-1)

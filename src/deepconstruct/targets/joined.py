@@ -3,14 +3,17 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import numpy as np
 
 from .._checks import check_all, check_shape, check_size
+from .._flint import flint
 from .._static import inexact
-from .base import AbstractTarget, concatenate
+from .base import AbstractTarget, concatenate, own
+from .exact import balls, digits, objects
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,12 @@ class Composed(AbstractTarget):
 
     def _wide(self, x):
         return self.outer.wide(self.inner.wide(x))
+
+    def _exactness(self, given):
+        return own(self, passed_on((self.inner, self.outer), given))
+
+    def _exact(self, x):
+        return self.outer._exact(self.inner._exact(x))
 
     @property
     def is_linear(self):
@@ -70,6 +79,14 @@ class Iterated(AbstractTarget):
             x = self.target.wide(x)
         return x
 
+    def _exactness(self, given):
+        return own(self, passed_on((self.target,) * min(self.times, 2), given))
+
+    def _exact(self, x):
+        for _ in range(self.times):
+            x = self.target._exact(x)
+        return x
+
     @property
     def is_linear(self):
         return self.target.is_linear
@@ -102,6 +119,12 @@ class Parallel(AbstractTarget):
 
     def _wide(self, x):
         return concatenate([target.wide(part) for target, part in self._parts(x)])
+
+    def _exactness(self, given):
+        return own(self, side_by_side(self.targets, given))
+
+    def _exact(self, x):
+        return np.concatenate([target._exact(part) for target, part in self._parts(x)], axis=-1)
 
     def _parts(self, x: Any) -> list[tuple[AbstractTarget, Any]]:
         stops = itertools.accumulate(self.sizes)
@@ -145,6 +168,12 @@ class FanOut(AbstractTarget):
     def _wide(self, x):
         return concatenate([target.wide(x) for target in self.targets])
 
+    def _exactness(self, given):
+        return own(self, side_by_side(self.targets, given))
+
+    def _exact(self, x):
+        return np.concatenate([target._exact(x) for target in self.targets], axis=-1)
+
     @property
     def is_linear(self):
         return all(target.is_linear for target in self.targets)
@@ -178,6 +207,18 @@ class Realified(AbstractTarget):
         y = self.target.wide(_as_complex(x))
         return concatenate([np.real(y), np.imag(y)])
 
+    def _exactness(self, given):
+        return own(self, None if self.target._exactness("balls") is None else "balls")
+
+    def _exact(self, x):
+        half = x.shape[-1] // 2
+        with digits():
+            real, imag = (balls(part).ravel().tolist() for part in (x[..., :half], x[..., half:]))
+            x = objects([flint().acb(*pair) for pair in zip(real, imag, strict=True)], (*x.shape[:-1], half))
+            y = self.target._exact(x)
+            parts = [objects([get(flint().acb(v)) for v in y.ravel().tolist()], y.shape) for get in (_real, _imag)]
+        return np.concatenate(parts, axis=-1)
+
     @property
     def is_linear(self):
         return self.target.is_linear
@@ -188,6 +229,28 @@ class Realified(AbstractTarget):
 
     def stretch(self):
         return self.target.stretch()
+
+
+def passed_on(targets: Iterable[AbstractTarget], given: str) -> str | None:
+    """What targets give one after another, for inputs of a kind."""
+    kind: str | None = given
+    for target in targets:
+        kind = None if kind is None else target._exactness(kind)
+    return kind
+
+
+def side_by_side(targets: Iterable[AbstractTarget], given: str) -> str | None:
+    """What targets give together, for inputs of a kind: balls if one of them does."""
+    kinds = {target._exactness(given) for target in targets}
+    return None if None in kinds else "balls" if "balls" in kinds else "rational"
+
+
+def _real(value: Any) -> Any:
+    return value.real
+
+
+def _imag(value: Any) -> Any:
+    return value.imag
 
 
 def _as_complex(x: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..._arithmetic.rounding import unit_roundoff
 from ..._checks import check_allocation, check_dtype, check_scalar, check_size, digits
+from ..._static import to_jax
 from ...activations import AbstractActivation, ReLU, Sigmoid, Step
 from ...construction import Bound, Claim, Construction, Robustness, builder
 from ...construction.entry import Entry, formula, sizes
@@ -77,7 +78,7 @@ def bit_product(
     error = unit.error() + unit.rounding(u)
     if tolerance is not None and error > tolerance:
         unit, error = _steeper(owner, unit, activation, tolerance, u, resolved.name)
-    bias = jnp.asarray([unit.slack - k], resolved)
+    bias = to_jax(np.array([unit.slack - k]), resolved)
     layer = Layer(Dense(jnp.ones((1, k), resolved)), bias, unit.activation, Label("and"))
     return Construction(Network((layer,)), _claim(k, unit, error, resolved, u))
 
@@ -130,9 +131,10 @@ def _claim(k: int, unit: Conjunction, error: float, dtype: np.dtype, u: float) -
         robustness = Robustness(max(1 / (2 * k) - 4 * (k + 1) * u, 0.0))
     else:
         assert isinstance(unit.activation, Sigmoid)
-        # The error grows convexly up to the middle of the slope, so the chord bounds it.
+        # The error grows convexly up to the middle of the slope, so the chord bounds it: with some room, in which
+        # certificates bound it on intervals.
         radius = 1 / (4 * k)
-        gain = (unit.error(k * radius) - unit.error()) / radius * (1 + 2.0**-40)
+        gain = (unit.error(k * radius) - unit.error()) / radius * (1 + 2.0**-5)
         robustness = Robustness(
             radius, gain, unit.activation.inverse_temperature / 4 * (k + 2) * (2 * k + 2) * u * (1 + 2 * (k + 4) * u)
         )

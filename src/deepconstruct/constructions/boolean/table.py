@@ -11,6 +11,7 @@ from ..._arithmetic.exactness import is_exact_on
 from ..._arithmetic.logistic import logistic
 from ..._arithmetic.rounding import growth, holds_grid, unit_roundoff
 from ..._checks import check_choice
+from ..._static import to_jax
 from ...activations import Identity, ReLU, Sigmoid
 from ...construction import Robustness
 from ...domains import Bits
@@ -136,12 +137,12 @@ def network(terms: Terms, unit: Conjunction, dtype: Any) -> Network:
     rows, cols = np.nonzero(terms.signs)
     signs = terms.signs[rows, cols].astype(float)
     needed = (terms.signs > 0).sum(axis=1)
-    hidden = Sparse(rows, cols, jnp.asarray(signs, dtype), terms.signs.shape)
-    constant = jnp.asarray(terms.constant, dtype) if np.any(terms.constant) else None
+    hidden = Sparse(rows, cols, to_jax(signs, dtype), terms.signs.shape)
+    constant = to_jax(terms.constant, dtype) if np.any(terms.constant) else None
     return Network(
         (
-            Layer(hidden, jnp.asarray(unit.slack - needed, dtype), unit.activation, Label("and")),
-            Layer(Dense(jnp.asarray(terms.weights, dtype)), constant, Identity(), Label("readout")),
+            Layer(hidden, to_jax(unit.slack - needed, dtype), unit.activation, Label("and")),
+            Layer(Dense(to_jax(terms.weights, dtype)), constant, Identity(), Label("readout")),
         )
     )
 

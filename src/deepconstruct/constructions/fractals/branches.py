@@ -17,6 +17,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ..._static import to_jax
 from ...activations import ReLU
 from ...linear import Composed, Sparse
 from ...network import Label, Layer, Network, Repeat
@@ -72,7 +73,7 @@ class _Parts:
         linear = self._sparse(rows, cols, values, (len(biases), size))
         return Layer(
             linear if first else Composed(linear, self._gather()),
-            jnp.asarray(np.array(biases), self.dtype),
+            to_jax(np.array(biases), self.dtype),
             ReLU(),
             Label("locate", group=size * len(kinds)),
         )

@@ -17,6 +17,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ..._static import to_jax
 from ...activations import ReLU
 from ...linear import Sparse
 from ...network import Label, Layer, Network, Repeat
@@ -55,7 +56,7 @@ def _of_coordinates(size: int, signs: Any, shifts: Any, name: str, dtype: Any, *
         rows, cols = np.tile(rows, 2), np.concatenate([cols, np.full(len(cols), size)])
         values = np.concatenate([values, -4 * values])
     linear = Sparse(rows, cols, values.astype(dtype), (len(biases), size if first else size + 1))
-    return Layer(linear, jnp.asarray(biases, dtype), ReLU(), Label(name, group=kinds))
+    return Layer(linear, to_jax(biases, dtype), ReLU(), Label(name, group=kinds))
 
 
 def _fold(size: int, limits: Limits, dtype: Any) -> Layer:
@@ -65,7 +66,7 @@ def _fold(size: int, limits: Limits, dtype: Any) -> Layer:
     seen = (np.full(2 * size, size), (6 * units[:, None] + [4, 5]).ravel(), np.full(2 * size, -limits.slope))
     rows, cols, values = (np.concatenate(parts) for parts in zip(folded, seen, strict=True))
     linear = Sparse(rows, cols, values.astype(dtype), (size + 1, 6 * size))
-    bias = jnp.asarray(np.append(np.zeros(size), 1.0), dtype)
+    bias = to_jax(np.append(np.zeros(size), 1.0), dtype)
     return Layer(linear, bias, ReLU(), Label("fold", group=size + 1))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..._arithmetic.rounding import unit_roundoff
 from ..._arithmetic.softmax import softmax_error
 from ..._bias import TiledBias
+from ..._static import to_jax
 from ...activations import Identity, Softmax
 from ...construction import Bound, Claim, Robustness
 from ...construction.plans import GatePlan
@@ -42,14 +43,14 @@ def gate_layers(owner: str, gate: Gate, bound: float, dtype: Any) -> tuple[Layer
         raise _beyond(owner, bound, n, gate.dtype)
     bias = shared_bias(gate.center, gate.patterns.units, dtype)
     if kind != "subsets":
-        hidden = SignPatterns(jnp.asarray(scales, dtype), fixed=kind == "fixed")
-        readout = SignProduct(jnp.asarray(weight, dtype), n - (kind == "fixed"))
+        hidden = SignPatterns(to_jax(scales, dtype), fixed=kind == "fixed")
+        readout = SignProduct(to_jax(weight, dtype), n - (kind == "fixed"))
         constant = None
     else:
         patterns, signs = gate.patterns.table()
-        hidden = Dense(jnp.asarray(patterns * scales.astype(float), dtype))
-        readout = Dense(jnp.asarray(signs[None] * weight, dtype))
-        constant = jnp.asarray([(-1) ** n * float(gate.taylor.coefficients[0]) * weight], dtype)
+        hidden = Dense(to_jax(patterns * scales.astype(float), dtype))
+        readout = Dense(to_jax(signs[None] * weight, dtype))
+        constant = to_jax(np.array([(-1) ** n * float(gate.taylor.coefficients[0]) * weight]), dtype)
     return (
         Layer(hidden, bias, gate.activation, Label("product", group=gate.patterns.units)),
         Layer(readout, constant, Identity(), Label("readout")),
@@ -77,7 +78,7 @@ def _beyond(owner: str, bound: float, n: int, dtype: str) -> ValueError:
 
 def shared_bias(value: float, units: int, dtype: Any) -> TiledBias | None:
     """One bias for all units, none where it is 0."""
-    return TiledBias(jnp.asarray([value], dtype), outer=units) if value else None
+    return TiledBias(to_jax(np.array([value]), dtype), outer=units) if value else None
 
 
 def _is_held(dtype: str, *values: float) -> bool:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._checks import check_scalar
+from ..._static import to_jax
 from ...activations import AbstractActivation, Identity, Square
 from ...construction import Bound, Built, Claim, Construction
 from ...construction.plans import Circuit, Operation
@@ -130,7 +131,7 @@ def _stored(values: np.ndarray, dtype: np.dtype) -> Any:
         raise Unbuildable(
             f"coefficients of up to {largest:.3g} are beyond the range of {dtype.name}; scale the coefficients down"
         )
-    return jnp.asarray(values, dtype)
+    return to_jax(values, dtype)
 
 
 def _output_map(circuit: Circuit, readout: AbstractLinear | None, width: int, dtype: np.dtype) -> AbstractLinear:

@@ -10,11 +10,11 @@ import dataclasses
 import itertools
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.rounding import holds_grid, unit_roundoff
 from ..._checks import check_dtype, check_size, digits
+from ..._static import to_jax
 from ...activations import Identity, Step
 from ...construction import Blocks, Built, Claim, Construction, Robustness, builder
 from ...construction.entry import Entry, formula
@@ -139,10 +139,10 @@ def _layers(n: int, levels: int, size: int, dtype: np.dtype) -> tuple[Layer, ...
     # The parity is the OR of disjoint ANDs, or the AND of ORs of which at most one is false.
     conjunctive = levels % 2 == 0
     chosen = literals.units[0][1]
-    bias = jnp.asarray([1.0 - len(chosen)], dtype) if conjunctive else None
+    bias = to_jax(np.array([1.0 - len(chosen)]), dtype) if conjunctive else None
     row = np.zeros((1, literals.width))
     row[0, chosen] = 1
-    layers.append(Layer(Dense(jnp.asarray(row, dtype)), bias, Identity(), Label("readout")))
+    layers.append(Layer(Dense(to_jax(row, dtype)), bias, Identity(), Label("readout")))
     return tuple(layers)
 
 
@@ -175,8 +175,8 @@ def _gate_layer(gates: list[list[int]], width: int, is_or: bool, dtype: np.dtype
     negations = np.bincount(rows, negated, len(gates))
     fan_in = np.bincount(rows, minlength=len(gates))
     biases = negations - (0.5 if is_or else fan_in - 0.5)
-    linear = Sparse(rows, cols, jnp.asarray(values, dtype), (len(gates), width))
-    return Layer(linear, jnp.asarray(biases, dtype), Step(), Label("or" if is_or else "and"))
+    linear = Sparse(rows, cols, to_jax(values, dtype), (len(gates), width))
+    return Layer(linear, to_jax(biases, dtype), Step(), Label("or" if is_or else "and"))
 
 
 def _claim(n: int, size: int, dtype: np.dtype) -> Claim:

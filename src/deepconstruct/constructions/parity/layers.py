@@ -3,10 +3,10 @@
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ..._bias import TiledBias
+from ..._static import to_jax
 from ...activations import AbstractActivation, Identity, ReLU
 from ...linear import BlockDiagonal, Dense, DirectSum, Kronecker, Sparse
 from ...network import Label, Layer
@@ -28,7 +28,7 @@ class Plan:
         return parity_gate(arity, self.activation, self.readout, fused=self.fused)
 
     def array(self, values: Any) -> Any:
-        return jnp.asarray(np.asarray(values), self.dtype)
+        return to_jax(np.asarray(values), self.dtype)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,11 +4,11 @@ import bisect
 import math
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.rounding import growth, holds_grid, unit_roundoff
 from ..._checks import check_allocation, check_choice, check_dtype, check_size, digits
+from ..._static import to_jax
 from ...activations import AbstractActivation, Identity, ReLU, Step, resolve
 from ...construction import Claim, Construction, Robustness, builder
 from ...construction.entry import Entry, formula, sizes
@@ -74,12 +74,12 @@ def parity_shallow(
     weights, biases = hidden
     layers = (
         Layer(
-            Dense(jnp.asarray(weights, resolved)),
-            jnp.asarray(biases, resolved),
+            Dense(to_jax(weights, resolved)),
+            to_jax(biases, resolved),
             act,
             Label("threshold" if kind == "count" else "and"),
         ),
-        Layer(Dense(jnp.asarray(readout, resolved)), None, Identity(), Label("readout")),
+        Layer(Dense(to_jax(readout, resolved)), None, Identity(), Label("readout")),
     )
     return Construction(Network(layers), _claim(n, kind, act, resolved))
 

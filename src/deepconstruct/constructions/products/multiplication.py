@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ..._checks import check_dtype, check_scalar
+from ..._static import to_jax
 from ...activations import AbstractActivation, Identity, Square
 from ...construction import Built, Construction, builder
 from ...construction.entry import Entry, formula, sizes
@@ -143,7 +143,7 @@ def _mixed_network(mixed: Richardson, bound: float, dtype: Any) -> Network:
     hidden = Stack(tuple(layer.linear for layer, _ in pairs))
     bias = shared_bias(mixed.gate.center, hidden.out_size, dtype)
     readouts = DirectSum(tuple(layer.linear for _, layer in pairs))
-    readout = Composed(Dense(jnp.asarray([mixed.shares], dtype)), readouts)
+    readout = Composed(Dense(to_jax(np.array([mixed.shares]), dtype)), readouts)
     label = Label("product", group=hidden.out_size)
     return Network(
         (Layer(hidden, bias, mixed.gate.activation, label), Layer(readout, None, Identity(), Label("readout")))

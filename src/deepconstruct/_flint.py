@@ -1,0 +1,30 @@
+"""The one place that imports python-flint, whose balls enclose functions of real and complex numbers."""
+
+import importlib.metadata
+import importlib.util
+from typing import Any
+
+NEEDS_FLINT = "it needs python-flint: pip install 'deepconstruct[certify]'"
+
+
+def has_flint() -> bool:
+    """Whether python-flint is installed."""
+    return importlib.util.find_spec("flint") is not None
+
+
+def flint() -> Any:
+    """The module.
+
+    Raises:
+        ImportError: it isn't installed.
+    """
+    try:
+        import flint as module
+    except ImportError:
+        raise ImportError(f"balls: {NEEDS_FLINT}") from None
+    return module
+
+
+def flint_text() -> str:
+    """What a certificate says that it trusts."""
+    return f"python-flint {importlib.metadata.version('python-flint')} (Arb)"
