@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         repeat as repeat,
         series as series,
     )
-    from ._files import load as load, save as save
+    from ._files import load as load, load_certificate as load_certificate, save as save
     from ._fit import Fit as Fit, fit as fit
     from ._sweep import Sweep as Sweep, sweep as sweep
     from .constructions import *  # noqa: F403
@@ -105,7 +105,7 @@ _HOMES = {
     "_change.sparsification": ("SparsificationCurve", "sparsification_curve"),
     "_change.sparsify": ("sparsify",),
     "_compose": ("fan_out", "parallel", "realify", "repeat", "series"),
-    "_files": ("load", "save"),
+    "_files": ("load", "load_certificate", "save"),
     "_fit": ("Fit", "fit"),
     "_sweep": ("Sweep", "sweep"),
     "network.ensemble": ("stack", "unstack"),

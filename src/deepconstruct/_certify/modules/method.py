@@ -135,7 +135,7 @@ def followed(tree: Wiring, floats: Floats) -> list[States]:
             if isinstance(kind, Input):
                 found.append(input_states(kind, floats))
             else:
-                found.append(gate_states(kind, [found[child] for child in kind.children], floats))
+                found.append(gate_states(kind, found, floats))
     return found
 
 

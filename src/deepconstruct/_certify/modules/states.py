@@ -12,6 +12,7 @@ and sum below the least normal number may count as 0. Activations add their unit
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -23,10 +24,13 @@ from ...domains.floats import quanta
 from .ranges import joint_range, logistic, monotone, power_of
 from .records import Gate, Input, NotModular, Output, Wiring
 from .sums import Sums, added, near, nothing, times
-from .wide import EPS, WIDE, plus_up
+from .wide import EPS, WIDE, is_exact_sum, plus_outward, plus_up
 
 # Covers the roundings of bounds, of a few operations each, in at least double precision.
 _UP = 1 + 2.0**-40
+# So many numbers are held of all units in all states of a gate; powers are up to this one.
+_HELD = 2**22
+_HIGHEST = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,40 +98,36 @@ def input_states(kind: Input, floats: Floats) -> States:
     """An input as a gate of one unit without a bias."""
     values = np.array([[kind.zero], [kind.one]], WIDE)
     zero = np.zeros_like(values)
-    low, high, slope = values - floats.offset, values + floats.offset, zero + floats.slope
-    sums = Sums(np.array([0, 1]), low, high, slope, zero, zero, zero)
-    moved = floats.offset or floats.slope
-    # What the bounds themselves round is far below the flushed numbers and roundings that are allowed for.
-    far = (np.abs(values) + 1) * (4 * EPS if moved else 0.0)
-    ends = low - slope * floats.reach - far, high + slope * floats.reach + far
-    step = np.array([0.0 if moved else 1.0])
-    return States(sums, np.zeros(1, int), np.zeros(1), (Identity(),), far, *ends, step)
+    low, high = -plus_outward(-values, zero + floats.offset), plus_outward(values, zero + floats.offset)
+    sums = Sums(np.array([0, 1]), low, high, zero + floats.slope, zero, zero, zero)
+    reached = zero + floats.slope * floats.reach
+    ends = -plus_outward(-low, reached), plus_outward(high, reached)
+    step = np.array([0.0 if floats.offset or floats.slope else 1.0])
+    return States(sums, np.zeros(1, int), np.zeros(1), (Identity(),), zero, *ends, step)
 
 
-def gate_states(gate: Gate, below: list[States], floats: Floats) -> States:
-    """The states of a gate from those of the kinds that it reads, one for each of its children."""
-    rows, total = gate.rows, nothing(len(gate.rows), gate.fold)
-    for states, columns, count in _terms(gate, below):
-        total = added(total, times(near(read(states, columns, floats)), count, gate.fold), gate.fold)
+def gate_states(gate: Gate, below: Sequence[States], floats: Floats) -> States:
+    """The states of a gate from those of all kinds that it may read."""
     _check_weights(gate, floats)
-    steps = np.concatenate([states.step for states in below]) if below else np.zeros(0)
-    grid = _grid(rows, steps)
+    total, grid = nothing(len(gate.rows), gate.fold), np.full(len(gate.rows), np.inf)
+    for kind, columns, count in gate.terms:
+        terms = near(read(below[kind], columns, floats))
+        total = added(total, times(terms, count, gate.fold), gate.fold)
+        grid = np.minimum(grid, _grid(columns, below[kind].step))
     exact = floats.holds(grid, _most(total.rise, total.fall))
     # Terms and units are added up in extended precision.
-    slack = np.where(exact, 0.0, (rows.shape[1] + 64) * EPS * (total.rise + total.fall) * _UP)
+    slack = np.where(exact, 0.0, (gate.rows.shape[1] + 64) * EPS * (total.rise + total.fall) * _UP)
+    if all(_is_input(below[kind]) for kind, _, _ in gate.terms) and is_exact_sum(gate.rows):
+        slack = np.zeros_like(slack)  # of zeros and ones
     total = dataclasses.replace(total, low=total.low - slack, high=total.high + slack)
-    return _Units(gate, total, np.where(exact, grid, 0.0), steps, below, floats).states()
+    return _Units(gate, total, np.where(exact, grid, 0.0), floats).states()
 
 
-def _terms(gate: Gate, below: list[States]) -> list[tuple[States, np.ndarray, int]]:
-    """What is read of every child, children alike in this counted together."""
-    found: dict[tuple[int, bytes], list] = {}
-    start = 0
-    for kind, states in zip(gate.children, below, strict=True):
-        columns = np.ascontiguousarray(gate.rows[:, start : start + len(states.step)])
-        start += len(states.step)
-        found.setdefault((kind, columns.tobytes()), [states, columns, 0])[2] += 1
-    return [tuple(term) for term in found.values()]
+def _is_input(states: States) -> bool:
+    """Whether these are bits or signs, at most moved by a slope."""
+    sums, plain = states.sums, isinstance(states.activations[0], Identity) and not np.any(states.bias)
+    points = np.array_equal(sums.low, sums.high) and np.all((sums.low == 0) | (np.abs(sums.low) == 1))
+    return len(states.step) == 1 and plain and bool(points) and not np.any(states.error)
 
 
 def read(states: States, weights: np.ndarray, floats: Floats) -> Sums:
@@ -173,12 +173,9 @@ def _check_weights(gate: Gate, floats: Floats) -> None:
             raise NotModular("some weights are subnormal")
 
 
-def _grid(rows: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """The grid of every sum: 0 where a unit that it reads has none, infinite where it reads nothing but zeros."""
-    if not rows.shape[1]:
-        return np.full(len(rows), np.inf)
-    with np.errstate(invalid="ignore"):
-        return np.where(rows != 0, quanta(rows) * steps, np.inf).min(axis=1)
+def _grid(columns: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The grid of the terms of every sum: 0 where a unit that is read has none, infinite where all are zero."""
+    return np.where(columns != 0, quanta(columns) * steps, np.inf).min(axis=1, initial=np.inf)
 
 
 def _most(rise: np.ndarray, fall: np.ndarray) -> np.ndarray:
@@ -188,16 +185,17 @@ def _most(rise: np.ndarray, fall: np.ndarray) -> np.ndarray:
 class _Units:
     """The units of a gate behind their sums."""
 
-    def __init__(
-        self, gate: Gate, sums: Sums, grid: np.ndarray, steps: np.ndarray, below: list[States], floats: Floats
-    ):
+    def __init__(self, gate: Gate, sums: Sums, grid: np.ndarray, floats: Floats):
+        if sums.count * gate.units > _HELD:
+            raise NotModular("a gate has too many states")
         self.gate, self.sums, self.floats = gate, sums, floats
         of, bias = gate.sums, gate.bias.astype(WIDE)
         rise, fall = sums.rise[:, of] + np.maximum(bias, 0), sums.fall[:, of] + np.maximum(-bias, 0)
         step = np.minimum(grid[of], quanta(gate.bias))
         moduli = _most(rise, fall)
         self.step = np.where(floats.holds(step, moduli), step, 0.0)
-        self.local = np.where(self.step > 0, 0.0, self._rounding(rise + fall))
+        gridded = bool(np.all(self.step > 0))
+        self.local = np.zeros_like(rise) if gridded else np.where(self.step > 0, 0.0, self._rounding(rise + fall))
         exact = self.local == 0
         reached = sums.slope * floats.reach * _UP
         self.real = sums.low[:, of] - reached[:, of] + bias, sums.high[:, of] + reached[:, of] + bias
@@ -248,8 +246,8 @@ class _Units:
         low, high, local, step = self.low[:, units], self.high[:, units], self.local[:, units], self.step[units]
         n, floats = power_of(activation), self.floats
         moduli = np.maximum(np.abs(low), np.abs(high))
-        if not np.all(moduli**n * 2 < floats.most) or n * floats.u > 0.25:
-            raise NotModular("powers may overflow")
+        if n > _HIGHEST or n * floats.u > 0.25 or not np.all(moduli**n * 2 < floats.most):
+            raise NotModular("powers may overflow, or are too high")
         powers = step**n
         exact = (step > 0) & floats.holds(powers, moduli.max(axis=0) ** n)
         # n - 1 products; underflow loses tiny each time, which is multiplied by the rest.
