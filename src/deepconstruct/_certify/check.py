@@ -136,12 +136,15 @@ class File:
             if keys in (["array"], ["static"]):
                 self.used.add(value)
                 return self.arrays[value]._replace(kind=keys[0])
-            if keys == ["tuple"] or keys == ["class", "fields"]:
-                inside = value if keys == ["tuple"] else pairs["fields"].values()
-                need(type(value) is (list if keys == ["tuple"] else str), f"{value!r:.50} isn't a tuple or a class")
-                need(not {list, dict} & set(map(type, inside)), "it holds values without a tag")
-                need(keys == ["tuple"] or CLASSES.get(value) == set(pairs["fields"]), f"{value!r:.50} isn't known so")
-                return tuple(value) if keys == ["tuple"] else Record(value, pairs["fields"])
+            if keys == ["tuple"] and type(value) is list and not {list, dict} & set(map(type, value)):
+                return tuple(value)
+            if keys == ["class", "fields"]:
+                inside = pairs["fields"]
+                need(
+                    CLASSES.get(value) == set(inside), f"the class {value!r:.50} isn't known, or not with these fields"
+                )
+                need(not {list, dict} & set(map(type, inside.values())), "it holds values without a tag")
+                return Record(value, inside)
             if keys == ["part"]:
                 return Record("Part", integer(value, 0))
             return {"inf": math.inf}[value] if keys == ["float"] else pairs
