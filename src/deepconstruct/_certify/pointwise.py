@@ -20,6 +20,7 @@ from .._arithmetic.integers import on_grid, products
 from .._arithmetic.ranges import TRUSTED
 from .._arithmetic.running import Enclosure, enclose
 from .._arithmetic.trust import is_known
+from .._io.progress import progress_bar
 from ..activations import GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh
 from ..construction import Bound, Claim, Construction
 from ..domains import AbstractDomain, Bits, Box, Points, Product, Signs, Space
@@ -34,8 +35,10 @@ SMOOTH = (GELU, Exp, Sigmoid, SiLU, Sin, Softmax, Softplus, Tanh)
 _CELLS = 2**21
 # Balls in floats of extended precision are no wider, relative to the largest of the values.
 _BALLS = 2.0**-50
-# So many products are made in all: about a minute, on a grid and in intervals.
-_GRID_WORK, _WORK = 2**35, 2**31
+# So many products are made in all: about a minute or two, on a grid and in intervals.
+_GRID_WORK, _WORK = 2**34, 2**28
+# From this many blocks on, a bar shows how far the proof is.
+_LONG = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,9 +125,12 @@ def _blocks(construction: Construction, digits: int | None) -> Iterator[tuple[np
         raise ValueError(f"{count:,} inputs of {work:,} products each are too many to prove one by one")
     block = max(1, _CELLS // max(network.in_size, *(layer.out_size for layer in block_layers(network.layers))))
     run = _runner(network, domain, digits)
-    for start in range(0, count, block):
-        x = np.asarray(domain.enumerate(np.arange(start, min(start + block, count), dtype=np.int64)), np.float64)
-        yield x, run(x)
+    with progress_bar(total=count, unit="input", shown=count >= _LONG * block) as bar:
+        for start in range(0, count, block):
+            numbers = np.arange(start, min(start + block, count), dtype=np.int64)
+            x = np.asarray(domain.enumerate(numbers), np.float64)
+            yield x, run(x)
+            bar.update(len(x))
 
 
 def _runner(network: Network, domain: AbstractDomain, digits: int | None) -> Callable[[np.ndarray], Enclosure]:
