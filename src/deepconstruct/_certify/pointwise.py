@@ -17,7 +17,7 @@ import numpy as np
 
 from .._arithmetic.exactness import exact_digits
 from .._arithmetic.integers import on_grid, products
-from .._arithmetic.ranges import TRUSTED
+from .._arithmetic.ranges import TRUSTED, rounded_up
 from .._arithmetic.running import Enclosure, enclose
 from .._arithmetic.trust import is_known
 from .._io.progress import progress_bar
@@ -27,6 +27,7 @@ from ..domains import AbstractDomain, Bits, Box, Points, Product, Signs, Space
 from ..network import Network, block_layers
 from .certificate import Certificate, Evidence, certificate, undecided
 from .comparison import compared
+from .moved import can_be_moved, stands_moved
 from .values import Values, gaps, summed_up, target_values, value_kind, value_trust
 
 RATIONAL = (Identity, ReLU, Step, Square, Power)
@@ -37,6 +38,8 @@ _CELLS = 2**21
 _BALLS = 2.0**-50
 # So many products are made in all: about a minute or two, on a grid and in intervals.
 _GRID_WORK, _WORK = 2**34, 2**28
+# So many products are followed beside the points.
+_MOVED_WORK = 2**20
 # From this many blocks on, a bar shows how far the proof is.
 _LONG = 20
 
@@ -81,25 +84,36 @@ def prove(construction: Construction, method: str) -> Certificate:
     reason = pointwise_reason(construction)
     if reason is not None:
         return undecided(construction, method, reason)
-    found = _Totals(construction.claim)
+    found, moved = _Totals(construction.claim), _looks_beside(construction)
     digits = exact_digits(construction.network, construction.claim.domain)
     try:
         for x, units in _blocks(construction, digits):
-            found.add(x, units)
+            real = found.add(x, units)
             if not found.holds:
                 return undecided(construction, method, "a bound at a point is above the claim, or not finite")
+            moved = moved and stands_moved(construction, x, real)
     except (TypeError, ValueError) as error:
         return undecided(construction, method, str(error))
-    return _certificate(construction, method, found, digits)
+    return _certificate(construction, method, found, digits, moved)
 
 
-def _certificate(construction: Construction, method: str, found: "_Totals", digits: int | None) -> Certificate:
+def _looks_beside(construction: Construction) -> bool:
+    """Whether moved inputs are looked at: not where that is much work."""
+    count, work = construction.claim.domain.cardinality, products(construction.network)
+    assert count is not None
+    return can_be_moved(construction) and count * work * construction.network.out_size <= _MOVED_WORK
+
+
+def _certificate(
+    construction: Construction, method: str, found: "_Totals", digits: int | None, moved: bool
+) -> Certificate:
     smooth = not is_known(construction.network, RATIONAL)
     return certificate(
         construction,
         method,
         "proved",
         ran=False,
+        covers=("error", "robustness") if moved else ("error",),
         found=found.bound(),
         inputs=construction.claim.domain.cardinality,
         evidence=Pointwise(digits, found.real, found.rounding),
@@ -153,8 +167,8 @@ class _Totals:
         self.real = self.rounding = self._relative = 0.0
         self._absolute = np.zeros(claim.codomain.size)
 
-    def add(self, x: np.ndarray, units: Enclosure) -> None:
-        """What the network gives at inputs."""
+    def add(self, x: np.ndarray, units: Enclosure) -> np.ndarray:
+        """Take in what the network gives at inputs: by how much it is off there over the reals, rounded up."""
         values = self._values(x)
         with np.errstate(all="ignore"):
             real = gaps(units, values)
@@ -166,6 +180,7 @@ class _Totals:
         self._relative = max(self._relative, float(relative.max()))
         self.real = max(self.real, float(real.max()))
         self.rounding = max(self.rounding, float(units.error.max()))
+        return rounded_up(real)
 
     def _values(self, x: np.ndarray) -> Values:
         try:
