@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from ._analysis.regions import LinearRegions as LinearRegions, linear_regions as linear_regions
     from ._certify import Certificate as Certificate, certify as certify
+    from ._certify.equivalence import Equivalence as Equivalence, equivalent as equivalent
     from ._change.perturb import perturb as perturb, reinitialize as reinitialize
     from ._change.sparsification import (
         SparsificationCurve as SparsificationCurve,
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
         repeat as repeat,
         series as series,
     )
-    from ._files import load as load, save as save
+    from ._files import load as load, load_certificate as load_certificate, save as save
     from ._fit import Fit as Fit, fit as fit
     from ._sweep import Sweep as Sweep, sweep as sweep
     from .constructions import *  # noqa: F403
@@ -99,11 +100,12 @@ _HOMES = {
     "_analysis.distance": ("WeightDistance", "function_distance", "weight_distance"),
     "_analysis.regions": ("LinearRegions", "linear_regions"),
     "_certify": ("Certificate", "certify"),
+    "_certify.equivalence": ("Equivalence", "equivalent"),
     "_change.perturb": ("perturb", "reinitialize"),
     "_change.sparsification": ("SparsificationCurve", "sparsification_curve"),
     "_change.sparsify": ("sparsify",),
     "_compose": ("fan_out", "parallel", "realify", "repeat", "series"),
-    "_files": ("load", "save"),
+    "_files": ("load", "load_certificate", "save"),
     "_fit": ("Fit", "fit"),
     "_sweep": ("Sweep", "sweep"),
     "network.ensemble": ("stack", "unstack"),

@@ -1,4 +1,4 @@
-"""The command line: `deepconstruct tour`, `list`, `certify` and `reproduce`."""
+"""The command line: `deepconstruct tour`, `list`, `certify`, `check` and `reproduce`."""
 
 import argparse
 import ast
@@ -18,6 +18,7 @@ import jax
 from . import __version__, catalog
 from ._analysis.cost import cost
 from ._certify import METHODS, certify
+from ._certify.check import main as check_files
 from ._checks import check_choice, hint
 from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
@@ -64,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--dtype", help="such as float64 or complex128 (default: 32 bits; of --all both)")
     check.add_argument("--method", default="auto", help=f"auto, {', '.join(method.name for method in METHODS)}")
     check.set_defaults(run=_certify)
+
+    recheck = commands.add_parser("check", help="recheck certificates of files with Python's standard library alone")
+    recheck.add_argument("files", nargs="+", metavar="FILE", help="what dc.save(path, construction, certificate) wrote")
+    recheck.set_defaults(run=lambda options: check_files(options.files))
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
     again.add_argument("name", type=_experiment, help=f"which: {', '.join(sorted(EXPERIMENTS))}", metavar="NAME")

@@ -1,6 +1,7 @@
 """What a claim asks of polynomials: its target, its domain as a box, and how the proved error compares."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -22,6 +23,8 @@ from .wires import Climb, Error, errors, errors_of
 _BOXES = (Box, Bits, Signs, Points)
 # Faces of a codomain may have been computed in double precision.
 _ROOM = Fraction(1, 2**46)
+# Steps in which inputs are moved, where one doesn't do.
+_STEPS = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,13 +55,16 @@ class Asked:
         pairs = zip(meanings, self.outputs, strict=True)
         return [size(difference(mine, wanted), self.bounds) + self.off for mine, wanted in pairs]
 
-    def judged(self, errors: Sequence[Fraction]) -> np.ndarray:
-        """Bounds of the errors of the network, from those of the outputs of its last linear map."""
-        if self.classes:
-            worst = softmax_error(float(up(max(errors))), self.classes, unit_roundoff(self.claim.dtype))
-            # It is a sum of a few numbers in double precision.
-            return np.full(self.classes, math.nextafter(worst, math.inf) * (1 + 2.0**-48))
-        return np.array([float(up(error)) for error in errors])
+    def judged(self, errors: Sequence[Fraction], *, most: float = 1.0) -> np.ndarray:
+        """Bounds of the errors of the network, from those of the outputs of its last linear map.
+
+        No probability is off by more than `most`, if that is 1; convex functions need it infinite.
+        """
+        if not self.classes:
+            return np.array([float(up(error)) for error in errors])
+        # What is made by the softmax itself is a sum of a few numbers in double precision.
+        made = softmax_error(0.0, self.classes, unit_roundoff(self.claim.dtype)) * (1 + 2.0**-48)
+        return np.full(self.classes, min(float(up(max(errors) / 2 + Fraction(made))), most))
 
 
 def why_not(claim: Claim, network: Network) -> str | None:
@@ -153,23 +159,31 @@ def bound_of(claim: Claim, found: np.ndarray) -> Bound:
 def stands_moved(wanted: Asked, climbs: Sequence[Climb], off: Sequence[Fraction], error: Error) -> bool:
     """Whether the claim about moved inputs is proved too; `off` is what outputs are off over the reals.
 
-    With the rounding of inputs that are moved by the whole radius, the error is convex in how far they are
-    moved, and what is claimed is linear in it: both ends are compared.
+    With what gates err by at the far end of a step, the error is convex in how far inputs are moved within it, and
+    what is claimed is linear: both ends are compared.
     """
-    claim, robustness = wanted.claim, wanted.claim.robustness
+    robustness = wanted.claim.robustness
     if robustness.radius == 0:
         return True
     if not math.isfinite(robustness.radius):
         return False
-    radius = Fraction(robustness.radius)
     try:
-        far, own = errors(climbs, radius, error)
+        return any(_stands(wanted, climbs, off, error, steps) for steps in (1, _STEPS))
     except Unknown:
         return False
-    near = errors_of(climbs, Fraction(0), own)
-    ends = (wanted.judged([a + b for a, b in zip(off, end, strict=True)]) for end in (near, far))
-    extra = robustness.rounding
-    return within(claim, next(ends), extra) and within(claim, next(ends), extra, robustness.radius)
+
+
+def _stands(wanted: Asked, climbs: Sequence[Climb], off: Sequence[Fraction], error: Error, steps: int) -> bool:
+    """`stands_moved`, step by step from the farthest one: each with the rounding, and gates, of its far end."""
+    claim, radius = wanted.claim, Fraction(wanted.claim.robustness.radius)
+    extra, ends = claim.robustness.rounding, [radius * step / steps for step in range(steps + 1)]
+    for far, near in itertools.pairwise(ends[::-1]):
+        found, own = errors(climbs, far, error)
+        for distance, made in ((far, found), (near, errors_of(climbs, near, own))):
+            total = wanted.judged([a + b for a, b in zip(off, made, strict=True)], most=math.inf)
+            if not within(claim, total, extra, float(distance)):
+                return False
+    return True
 
 
 def trusted(wanted: Asked) -> tuple[str, ...]:

@@ -12,18 +12,19 @@ It trusts Python's integers, and that double precision adds and multiplies as IE
 """
 
 import dataclasses
+from collections.abc import Sequence
 from fractions import Fraction
 
 from .._arithmetic.trust import is_known
 from ..activations import AbstractActivation, Identity, Power, Softmax, Square, groups
 from ..construction import Claim, Construction
-from ..network import Layer, flat_layers
+from ..network import Layer, Network, flat_layers
 from .asked import asked, bound_of, stands_moved, trusted, why_not, within
 from .certificate import Certificate, Evidence, certificate, undecided
 from .method import Method, Options
 from .monomials import Budget, Poly, Unknown, up
 from .powers import polynomial, rounding
-from .wires import Error, Gate, errors, levels_of, meanings, too_large
+from .wires import Climb, Error, Gate, errors, levels_of, meanings, too_large
 
 _ACTIVATIONS = (Identity, Square, Power, Softmax)
 _MOST_DEGREE = 64
@@ -68,15 +69,7 @@ def _run(construction: Construction, options: Options) -> Certificate:
 def _proved(construction: Construction) -> Certificate:
     claim, budget = construction.claim, Budget()
     wanted = asked(claim, budget)
-    levels = levels_of(construction.network)
-    known: dict[tuple, Poly] = {}
-
-    def meaning(gate: Gate, depth: int, place: int) -> Poly:
-        if gate.key not in known:
-            known[gate.key] = polynomial(gate, budget)
-        return known[gate.key]
-
-    climbs = meanings(levels, wanted.bounds, meaning, budget)
+    climbs = _climbs(construction.network, wanted.bounds, budget)
     off = wanted.differences(climbs[-1].meanings)
     rounds = _rounding(claim)
     rounded, _ = errors(climbs, Fraction(0), rounds)
@@ -99,6 +92,26 @@ def _proved(construction: Construction) -> Certificate:
         ),
         trusts=trusted(wanted),
     )
+
+
+def _climbs(network: Network, bounds: Sequence[Fraction], budget: Budget) -> list[Climb]:
+    known: dict[tuple, Poly] = {}
+
+    def meaning(gate: Gate, depth: int, place: int, bounds: tuple[Fraction, ...]) -> Poly:
+        if gate.key not in known:
+            known[gate.key] = polynomial(gate, budget)
+        return known[gate.key]
+
+    return meanings(levels_of(network), bounds, meaning, budget)
+
+
+def polynomials_of(network: Network, bounds: Sequence[Fraction]) -> list[Poly]:
+    """The outputs of a network of squares, powers and identities as polynomials; `bounds` are of its inputs.
+
+    Raises:
+        Unknown: it takes too much work.
+    """
+    return _climbs(network, bounds, Budget())[-1].meanings
 
 
 def _rounding(claim: Claim) -> Error:

@@ -12,11 +12,11 @@ from fractions import Fraction
 Key = tuple[tuple[int, int], ...]
 Poly = Mapping[Key, Fraction]
 
-# So many products of coefficients take about a second.
-_WORK = 300_000
+# So many products of coefficients take a few seconds.
+_WORK = 1_000_000
 # Powers of larger degrees have numbers of too many digits.
 LARGEST_DEGREE = 256
-_LARGEST_TABLE = 12
+_LARGEST_TABLE = 14
 
 
 class Unknown(Exception):
@@ -49,7 +49,8 @@ def variable(index: int) -> Poly:
 def add(total: dict[Key, Fraction], poly: Poly, factor: Fraction) -> None:
     """Add a multiple of a polynomial to another one in place."""
     for key, value in poly.items():
-        found = total.get(key, 0) + factor * value
+        more = factor if value == 1 else factor * value
+        found = total[key] + more if key in total else more
         if found:
             total[key] = found
         else:
@@ -62,7 +63,8 @@ def multiply(first: Poly, second: Poly, budget: Budget) -> Poly:
     total: dict[Key, Fraction] = {}
     for (left, a), (right, b) in itertools.product(first.items(), second.items()):
         key = _joined(left, right)
-        total[key] = total.get(key, Fraction(0)) + a * b
+        more = b if a == 1 else a if b == 1 else a * b
+        total[key] = total[key] + more if key in total else more
     return {key: value for key, value in total.items() if value}
 
 
@@ -117,7 +119,8 @@ def moved(poly: Poly, bounds: Sequence[Fraction], off: Sequence[Fraction]) -> Fr
 def _power(key: Key, values: Sequence[Fraction]) -> Fraction:
     found = Fraction(1)
     for index, exponent in key:
-        found *= values[index] ** exponent
+        if values[index] != 1:
+            found *= values[index] ** exponent
     return found
 
 
@@ -192,13 +195,17 @@ def _expand(
 ) -> None:
     """Add the powers of sums that differ in signs alone."""
     count = len(moduli)
-    table = _transform(members, count) if count <= _LARGEST_TABLE and len(members) > count else None
+    powers = [[modulus**exponent for exponent in range(degree + 1)] for _, modulus in moduli]
+    table = None
+    if count <= _LARGEST_TABLE and len(members) > count:
+        budget.pay(count * 2**count // 2)
+        table = _transform(members, count)
     for size_of_class in range(degree % 2, min(degree, count) + 1, 2):
         for odd in itertools.combinations(range(count), size_of_class):
-            budget.pay(1 if table else 1 + len(members) // 8)
+            budget.pay(1 if table else 1 + len(members))
             share = table[sum(1 << place for place in odd)] if table else _share(members, odd)
             if share:
-                _expand_class(total, moduli, degree, odd, share, budget)
+                _expand_class(total, moduli, powers, odd, share, budget)
 
 
 def _share(members: Mapping[tuple[bool, ...], Fraction], odd: tuple[int, ...]) -> Fraction:
@@ -223,23 +230,22 @@ def _transform(members: Mapping[tuple[bool, ...], Fraction], count: int) -> list
 def _expand_class(
     total: dict[Key, Fraction],
     moduli: tuple[tuple[int, Fraction], ...],
-    degree: int,
+    powers: Sequence[Sequence[Fraction]],
     odd: tuple[int, ...],
     share: Fraction,
     budget: Budget,
 ) -> None:
-    """Add all monomials whose exponents are odd at these places and even elsewhere."""
-    powers = [[modulus**exponent for exponent in range(degree + 1)] for _, modulus in moduli]
-    factorials = [math.factorial(exponent) for exponent in range(degree + 1)]
+    """Add all monomials whose exponents are odd at these places and even elsewhere; `powers` of all moduli."""
+    degree = len(powers[0]) - 1 if powers else 0
     for pairs in itertools.combinations_with_replacement(range(len(moduli)), (degree - len(odd)) // 2):
         exponents = dict.fromkeys(odd, 1)
         for place in pairs:
             exponents[place] = exponents.get(place, 0) + 2
         budget.pay(1 + len(exponents))
-        value, ways = share, factorials[degree]
+        value, ways = share, math.factorial(degree)
         for place, exponent in exponents.items():
             value *= powers[place][exponent]
-            ways //= factorials[exponent]
+            ways //= math.factorial(exponent)
         named = ((moduli[place][0], exponent) for place, exponent in exponents.items())
         key = tuple(sorted((index, exponent) for index, exponent in named if index >= 0))
-        total[key] = total.get(key, Fraction(0)) + ways * value
+        total[key] = total[key] + ways * value if key in total else ways * value

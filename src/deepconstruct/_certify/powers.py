@@ -25,6 +25,11 @@ _LEAST = float(np.finfo(np.float64).tiny)
 _MOST_WIRES, _MOST_CELLS, _BLOCK = 12, 2**24, 2**20
 
 
+def is_power(gate: Gate) -> bool:
+    """Whether a gate is a polynomial."""
+    return all(type(activation) in KNOWN for activation in gate.activations)
+
+
 def degree(activation: AbstractActivation) -> int:
     """Which power an activation is; it must be one."""
     return activation.n if isinstance(activation, Power) else 2 if isinstance(activation, Square) else 1
@@ -54,7 +59,7 @@ def rounding(gate: Gate, reach: tuple[Fraction, ...], dtype: Any) -> Fraction:
         Unknown: a sum may overflow, or has too many terms for its rounding to be bounded.
     """
     model = Model(dtype)
-    sizes = _short(np.array([float(value) for value in reach]))
+    sizes = short(np.array([float(value) for value in reach]), 24)
     with np.errstate(over="ignore", invalid="ignore"):
         found = _linear(gate, sizes, model) if gate.is_linear else _hidden(gate, sizes, model)
     # Sums and powers of numbers that aren't negative, in double precision.
@@ -65,10 +70,11 @@ def rounding(gate: Gate, reach: tuple[Fraction, ...], dtype: Any) -> Fraction:
     return Fraction(found)
 
 
-def _short(sizes: np.ndarray) -> np.ndarray:
-    """Numbers of 24 binary digits that are at least these."""
+def short(sizes: np.ndarray, digits: int) -> np.ndarray:
+    """Numbers of so many binary digits that are at least these."""
     mantissa, exponent = np.frexp(sizes)
-    return np.maximum(np.ldexp(np.ceil(mantissa * 2.0**24), exponent - 24), sizes)  # which are kept below normal
+    found = np.ldexp(np.ceil(mantissa * 2.0**digits), exponent - digits)
+    return np.maximum(found, sizes)  # which are kept below the normal numbers
 
 
 class Model:

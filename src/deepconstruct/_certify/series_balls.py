@@ -29,6 +29,7 @@ from ..activations import (
     Tanh,
 )
 from .flint import flint
+from .monomials import Unknown
 
 SMOOTH = (GELU, Exp, Sigmoid, SiLU, Sin, Softplus, Tanh)
 POLYNOMIAL = (Identity, Power, Square)
@@ -77,7 +78,10 @@ def discs(activation: AbstractActivation, center: Any, reach: float, module: Any
 
 
 def _logistic(z: Any) -> Any:
-    return 1 / (1 + (-z).exp())
+    try:
+        return 1 / (1 + (-z).exp())
+    except ValueError:  # far out the ball of the exponential function is so wide that it holds -1
+        raise Unknown("logistic functions aren't known that far out") from None
 
 
 def _logistic_peak(height: Any, module: Any) -> Any:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.trust import is_known
+from ..activations import Custom
 from ..construction import Construction, spread
 from ..linear import SignProduct
 from ..network import flat_layers
@@ -67,10 +68,16 @@ def _applies(construction: Construction) -> str | None:
     if not has_flint():
         return NEEDS_FLINT
     if not is_known(network, (*SMOOTH, *POLYNOMIAL)) or not jnp.issubdtype(network.dtype, jnp.floating):
-        return "Taylor series need real networks of this library's maps and smooth activations"
+        return f"Taylor series need real networks of this library's maps and smooth activations{_unknown(construction)}"
     if network.in_size > _MOST_INPUTS:
         return f"it takes up to {_MOST_INPUTS} inputs; got {network.in_size}"
     return why_not_read(network) or why_not(claim, network)
+
+
+def _unknown(construction: Construction) -> str:
+    """Which functions of a user's own there are."""
+    names = (layer.activation.name() for layer in flat_layers(construction.network) if type(layer.activation) is Custom)
+    return "".join(f"; no enclosure of the derivatives of {name} is known" for name in names)
 
 
 def _run(construction: Construction, options: Options) -> Certificate:
@@ -126,7 +133,7 @@ def _trusts(construction: Construction, shallow: Shallow) -> Iterator[str]:
     _, readout = flat_layers(construction.network)
     yield flint_text()
     yield "double precision as IEEE 754 says"
-    if shallow.in_order and np.any(shallow.biases):
+    if shallow.in_order:
         yield "SignPatterns adds inputs one by one, and the bias to finished sums"
     if holds(readout.linear, SignProduct):
         yield "SignProduct adds pairs of units, then pairs of these"

@@ -1,4 +1,4 @@
-"""The zip archive: one member of JSON, and one `.npy` member an array."""
+"""The zip archive: members of JSON, and one `.npy` member an array."""
 
 import contextlib
 import io
@@ -12,17 +12,18 @@ import numpy as np
 
 from ..construction.encoding import is_plain
 
-_MEMBER = "tree.json"
+TREE = "tree.json"
 
 
-def packed(header: Mapping[str, Any], members: Mapping[str, np.ndarray]) -> bytes:
-    """The content of a file; equal values have equal files."""
+def packed(headers: Mapping[str, Mapping[str, Any]], members: Mapping[str, np.ndarray]) -> bytes:
+    """The content of a file of members of JSON and of arrays; equal values have equal files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(_entry(_MEMBER), json.dumps(header, allow_nan=False))
+        for name, header in headers.items():
+            archive.writestr(_entry(name), json.dumps(header, allow_nan=False))
         for name, array in members.items():
             npy = io.BytesIO()
-            np.lib.format.write_array(npy, array, version=(1, 0), allow_pickle=False)
+            np.lib.format.write_array(npy, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
             archive.writestr(_entry(name), npy.getvalue())
     return buffer.getvalue()
 
@@ -34,18 +35,21 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 @contextlib.contextmanager
-def opened(owner: str, file: Any, max_bytes: int) -> Iterator[tuple[Any, Callable[[str], np.ndarray]]]:
-    """The JSON of an archive, and a function that reads a member by name."""
+def opened(owner: str, file: Any, max_bytes: int) -> Iterator[tuple[Callable[[str], Any], Callable[[str], np.ndarray]]]:
+    """Functions that read members of an archive by name: one of JSON (`None` where there is none), and an array."""
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
-        if _MEMBER not in names:
-            raise ValueError(f"{owner} is not a deepconstruct file (it has no {_MEMBER})")
+        if TREE not in names:
+            raise ValueError(f"{owner} is not a deepconstruct file (it has no {TREE})")
         if len(set(names)) != len(names):
             raise ValueError(f"{owner} is malformed: it has two members of one name")
         total = sum(info.file_size for info in archive.infolist())
         if total > max_bytes:
             raise ValueError(f"{owner} unpacks to {total} bytes, more than max_bytes={max_bytes}")
-        yield json.loads(archive.read(_MEMBER)), lambda name: _read(owner, archive, name)
+        yield (
+            lambda name: json.loads(archive.read(name)) if name in names else None,
+            lambda name: _read(owner, archive, name),
+        )
 
 
 def _read(owner: str, archive: zipfile.ZipFile, name: Any) -> np.ndarray:

@@ -61,6 +61,7 @@ class Decoder:
         max_bytes: float = math.inf,
     ):
         self.owner, self.read, self.functions, self.left = owner, read, functions, max_bytes
+        self.classes: Mapping[str, type] = CLASSES
         self.members: dict[str, np.ndarray] = {}
         self.parts: list[Any] = []
         self.stack: tuple[int, ...] = ()
@@ -141,7 +142,7 @@ class Decoder:
         return array.view(EXTENDED[dtype])
 
     def _class(self, node: dict) -> Any:
-        cls, outside = CLASSES.get(node["class"]), not self.in_network
+        cls, outside = self.classes.get(node["class"]), not self.in_network
         if cls is None:
             raise ValueError(f"{self.owner} holds an unknown class {node['class']!r}")
         self.in_network = self.in_network or cls is Network

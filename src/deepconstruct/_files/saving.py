@@ -6,19 +6,25 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
+from .._certify import Certificate
 from .._io.atomic import write_all, write_atomically
 from ..construction import Construction
 from ..construction.encoding import Encoder, canonical, content_digest
 from ..network import Network
 from ..targets import Target
-from .archive import packed
+from .archive import TREE, packed
+from .certificates import MEMBER, encoded
 from .checking import is_finite, stack_of
 from .decoding import Decoder, refused
 from .registry import CLASSES, FORMAT, VERSION
 
 
-def save(path: str | bytes | os.PathLike | IO[bytes], value: Network | Construction) -> None:
-    """Write a network or construction to one file, atomically.
+def save(
+    path: str | bytes | os.PathLike | IO[bytes],
+    value: Network | Construction,
+    certificate: Certificate | None = None,
+) -> None:
+    """Write a network or construction to one file, atomically; beside a construction also its certificate.
 
     Whatever `load` would refuse is refused before the old file is touched. A network, not a
     construction, may be an ensemble, whose leaves all have the same leading axes, or have diverged
@@ -29,11 +35,13 @@ def save(path: str | bytes | os.PathLike | IO[bytes], value: Network | Construct
         path: where; an existing file is replaced once the new one is complete. Or a file that is
             open for writing in binary mode, such as an `io.BytesIO`.
         value: a `Network` or `Construction`.
+        certificate: what `certify` said of this construction; `load_certificate` reads it again, and
+            `deepconstruct check FILE` rechecks it without this library.
 
     Raises:
         TypeError: something else, a class that isn't the library's own, or weights that are being traced.
         ValueError: weights that don't fit together, or aren't floating arrays; 64-bit weights
-            without x64; two targets of your own with one name.
+            without x64; two targets of your own with one name; a certificate of another network or claim.
         FileNotFoundError: there is no such folder.
 
     Example:
@@ -48,20 +56,23 @@ def save(path: str | bytes | os.PathLike | IO[bytes], value: Network | Construct
     is_path = isinstance(path, str | bytes | os.PathLike)
     if isinstance(path, io.TextIOBase) or not (is_path or hasattr(path, "write")):
         raise TypeError(f"save: expected a path, or a file open in binary mode; got {type(path).__name__}")
-    content = _content(value)
+    content = _content(value, certificate)
     if is_path:
         write_atomically(Path(os.fsdecode(path)), lambda file: file.write(content))  # pyright: ignore[reportArgumentType]
     else:
         write_all(path, content)  # pyright: ignore[reportArgumentType]
 
 
-def _content(value: Network | Construction) -> bytes:
+def _content(value: Network | Construction, certificate: Certificate | None) -> bytes:
     encoder, owner = _FileEncoder(), f"save: the {type(value).__name__.lower()}"
     with refused(owner, "can't be stored"):
         header = encoder.header(value)
         # Whatever couldn't be read again is noticed now.
         Decoder(owner, encoder.members.__getitem__, encoder.functions).file(header)
-    return packed(header, encoder.members)
+    headers = {TREE: header}
+    if certificate is not None:
+        headers[MEMBER] = encoded("save", value, certificate)
+    return packed(headers, encoder.members)
 
 
 class _FileEncoder(Encoder):

@@ -97,9 +97,10 @@ def merge_stages(first: Butterfly, second: Butterfly) -> Butterfly | None:
     aligned = inner2 == inner1 * radix1 and outer1 == outer2 * radix2
     if not aligned or second.permutation is not None or radix1 * radix2 > 4:
         return None
-    early = first.twiddles.reshape(outer2, radix2, radix1, radix1, inner1)
-    late = second.twiddles.reshape(outer2, radix2, radix2, radix1, inner1)
-    twiddles = jnp.einsum("pxiaq,piabq->pxaibq", late, early)
+    early = known(first.twiddles).reshape(outer2, radix2, radix1, radix1, inner1)
+    late = known(second.twiddles).reshape(outer2, radix2, radix2, radix1, inner1)
+    # Entry (x, a), (i, b) is late[x, i, a] early[i, a, b], of every block p and feature q.
+    twiddles = late.swapaxes(2, 3)[:, :, :, :, None] * early.swapaxes(1, 2)[:, None]
     radix = radix1 * radix2
     permutation = None if first.permutation is None else first.permutation.array
     return Butterfly(twiddles.reshape(outer2, radix, radix, inner1), permutation)

@@ -23,6 +23,8 @@ from ...targets import (
 
 LEAF, XOR, AND = 0, 1, 2
 
+_ITERATED = 2**12
+
 
 class NoFold(Exception):
     """The target isn't made of folds, or not in a way that is known; the message says why."""
@@ -98,7 +100,7 @@ class _Builder:
         """The outputs of a target on wires."""
         if type(target) is Composed:
             return self.apply(target.outer, self.apply(target.inner, wires))
-        if type(target) is Iterated:
+        if type(target) is Iterated and target.times <= _ITERATED:
             for _ in range(target.times):
                 wires = self.apply(target.target, wires)
             return wires

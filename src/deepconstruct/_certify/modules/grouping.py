@@ -10,6 +10,9 @@ from .records import Cut, Gate, Input, NotModular
 from .rows import bits, distinct_rows, ranks
 from .stages import Stage
 
+# Gates with more weights, zeros included, aren't looked at.
+_WEIGHTS = 2**24
+
 
 def components(rows: np.ndarray, children: np.ndarray, units: int, count: int) -> tuple[int, np.ndarray, np.ndarray]:
     """The connected components of units and the `children` that they read: their number, that of every unit and child.
@@ -20,16 +23,21 @@ def components(rows: np.ndarray, children: np.ndarray, units: int, count: int) -
     from scipy.sparse.csgraph import connected_components
 
     size = units + count
-    graph = coo_array((np.ones(len(rows), np.int8), (rows, units + children)), shape=(size, size))
+    graph = coo_array((np.ones(len(rows)), (rows, units + children)), shape=(size, size))
     _, labels = connected_components(graph, directed=False)
     found, of_unit = np.unique(labels[:units], return_inverse=True)
     new = np.full(int(labels.max(initial=0)) + 1, -1)
     new[found] = np.arange(len(found))
-    return len(found), of_unit.reshape(-1).astype(np.int64), new[labels[units:]]
+    of_unit, of_child = of_unit.reshape(-1).astype(np.int64), new[labels[units:]]
+    # The proof rests on this alone: whoever reads a child belongs to the one gate that the child belongs to.
+    if np.any(of_unit[rows] != of_child[children]):
+        raise NotModular("gates share what they read")
+    return len(found), of_unit, of_child
 
 
 def gate(
-    children: tuple[int, ...],
+    children: Sequence[int],
+    widths: Sequence[int],
     weights: np.ndarray,
     bias: np.ndarray,
     activations: tuple[AbstractActivation, ...],
@@ -37,7 +45,7 @@ def gate(
 ) -> Gate:
     """A gate by the weights of every unit, `(units, units of all children)`."""
     first, sums = distinct_rows(bits(weights))
-    return Gate(children, weights[first], sums, bias, activations, fold)
+    return Gate(tuple(children), tuple(widths), weights[first], sums, bias, activations, fold)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +95,13 @@ class Signatures:
         keys, values = np.split(rest, 2)
         unit, child, place = _digits(keys, self.radices)
         sizes = np.array([kinds[kind].units for kind in children.tolist()], int)
+        if self.units * int(sizes.sum()) > _WEIGHTS:
+            raise NotModular("a gate is too large")
         starts = np.cumsum(sizes) - sizes
         weights = np.zeros((self.units, int(sizes.sum())))
         weights[unit, starts[child] + place if len(child) else child] = values.view(np.float64)
         functions = tuple(activations[index] for index in active.tolist())
-        return gate(tuple(children.tolist()), weights, bias.view(np.float64), functions, fold)
+        return gate(children.tolist(), sizes.tolist(), weights, bias.view(np.float64), functions, fold)
 
 
 def signatures(

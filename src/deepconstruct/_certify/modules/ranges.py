@@ -17,13 +17,14 @@ the moduli; what evaluating sigmoids rounds beyond is allowed for here.
 import numpy as np
 
 from ...activations import AbstractActivation, Identity, Power, ReLU, Sigmoid, Square, Step
-from .wide import EPS, WIDE, is_exact_sum, times_up
+from .wide import EPS, WIDE, is_exact_sum, plus_outward, times_up
 
 # max |S''| of the logistic function is 1 / (6 sqrt 3) = 0.096225...
 _CURVATURE = 0.0963
 _CELLS = 128
-# Of more units the ranges are added one by one.
+# Of more units, or where more numbers would be held, the ranges of the units are added.
 _JOINT = 64
+_HELD = 2**22
 
 Range = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -74,21 +75,22 @@ def joint_range(
 
     Shape `(states, readers)`. Steps are left to the caller, who knows on which side their sums are rounded.
     """
-    ends = [monotone(activation, end[:, None] + b, end[:, None] + b)[0] for end in (low, high)]
     if np.array_equal(low, high) and not np.any(slope) and not isinstance(activation, Sigmoid):
-        point = ends[0] @ r.T
+        at = low[:, None] + b
+        point = monotone(activation, at, at)[0] @ r.T
         return point, point, np.zeros_like(point)
     bottom, top = _apart(activation, r, low[:, None] + b, high[:, None] + b)
-    if r.shape[1] <= _JOINT and isinstance(activation, ReLU | Identity):
+    few = r.shape[1] <= _JOINT and len(low) * r.shape[1] * max(r.shape[1], _CELLS) <= _HELD
+    if few and isinstance(activation, ReLU | Identity):
         bottom, top = _piecewise(activation, r, b, low, high)
-    elif r.shape[1] <= _JOINT and isinstance(activation, Sigmoid):
+    elif few and isinstance(activation, Sigmoid):
         found = [_smooth(activation, row, b, low, high) for row in r]
         bottom = np.maximum(bottom, np.stack([part[0] for part in found], axis=1))
         top = np.minimum(top, np.stack([part[1] for part in found], axis=1))
     if not np.any(slope):
         return bottom, top, np.zeros_like(bottom)
-    reached = slope * reach + 4 * EPS * (np.abs(low) + np.abs(high) + slope * reach)
-    steepest = _steepness(activation, r, b, low - reached, high + reached)
+    moved = times_up(slope, np.asarray(reach, WIDE))
+    steepest = _steepness(activation, r, b, -plus_outward(-low, moved), plus_outward(high, moved))
     return bottom, top, times_up(steepest, slope[:, None])
 
 
@@ -107,8 +109,12 @@ def _piecewise(
     """The range of a piecewise linear function: at both ends, and at the corners between them."""
     corners = np.clip(-b, low[:, None], high[:, None]) if isinstance(activation, ReLU) else low[:, None]
     at = np.concatenate([low[:, None], high[:, None], corners], axis=1)
-    values = monotone(activation, at[..., None] + b, at[..., None] + b)[0] @ r.T
-    return values.min(axis=1), values.max(axis=1)
+    values = monotone(activation, at[..., None] + b, at[..., None] + b)[0]
+    # Corners inside needn't be on the grid on which nothing is rounded.
+    inside = np.any((corners > low[:, None]) & (corners < high[:, None]), axis=1)
+    slack = np.where(inside[:, None], (len(b) + 8) * EPS * (np.abs(values).max(axis=1) @ np.abs(r).T), 0.0)
+    sums = values @ r.T
+    return sums.min(axis=1) - slack, sums.max(axis=1) + slack
 
 
 def _smooth(
@@ -145,7 +151,7 @@ def _steepness(
         order = np.argsort(-b)
         slopes = np.concatenate([np.zeros((1, len(r)), WIDE), np.cumsum(r[:, order].T.astype(WIDE), axis=0)])
         corners = np.concatenate([[-np.inf], (-b)[order], [np.inf]])
-        met = (corners[:-1] <= high[:, None]) & (corners[1:] >= low[:, None])
+        met = (corners[:-1] < high[:, None]) & (corners[1:] > low[:, None])
         steepest = np.where(met[..., None], np.abs(slopes), 0).max(axis=1)
     elif isinstance(activation, Identity):
         steepest = np.abs(r.sum(axis=1, dtype=WIDE))[None] + np.zeros((len(low), 1), WIDE)

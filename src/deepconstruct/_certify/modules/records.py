@@ -1,6 +1,7 @@
 """What a network is as a tree of gates: kinds of gates, and how many of each there are."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Gate:
 
     Attributes:
         children: the kinds of the gates that it reads.
+        widths: how many units these have.
         rows: distinct rows of weights, shape `(sums, units of all children)`.
         sums: which of these sums every unit takes, shape `(units,)`.
         bias: of every unit.
@@ -37,6 +39,7 @@ class Gate:
     """
 
     children: tuple[int, ...]
+    widths: tuple[int, ...]
     rows: np.ndarray
     sums: np.ndarray
     bias: np.ndarray
@@ -46,6 +49,18 @@ class Gate:
     @property
     def units(self) -> int:
         return len(self.sums)
+
+    @functools.cached_property
+    def terms(self) -> list[tuple[int, np.ndarray, int]]:
+        """What is read: kinds of gates with their columns of `rows`, and how many children there are of each."""
+        found: dict[tuple[int, bytes], tuple[np.ndarray, int]] = {}
+        start = 0
+        for kind, width in zip(self.children, self.widths, strict=True):
+            columns = np.ascontiguousarray(self.rows[:, start : start + width])
+            key = kind, columns.tobytes()
+            found[key] = columns, found.get(key, (columns, 0))[1] + 1
+            start += width
+        return [(kind, columns, count) for (kind, _), (columns, count) in found.items()]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ...construction import Claim, spread
 from .records import Gate, NotModular, Wiring
 
 # How often the intervals between a number and its double are halved, and down to which share of the radius they go.
-_SPLITS = 4
+_SPLITS = 6
 _OCTAVES = 80
 # So many gates are looked at, all intervals together.
 _EVALUATED = 4000

@@ -15,7 +15,9 @@ from ...network import Layer
 from .records import NotModular
 
 # Lists of more entries aren't made.
-_ENTRIES = 2**25
+_ENTRIES = 2**23
+# Blocks that read more units are treated as any map.
+_WIDEST = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +82,9 @@ def equal_block(stage: Stage) -> tuple[tuple[int, int, int, int], np.ndarray, np
     linear = stage.linear
     if len(stage.activations) > 1 or not isinstance(linear, BlockDiagonal | Kronecker):
         return None
-    outer, out_block, _, inner = shape = linear.shape
+    outer, out_block, in_block, inner = shape = linear.shape
+    if in_block > _WIDEST:
+        return None
     bias = stage.bias.reshape(outer, out_block, inner)
     if isinstance(linear, BlockDiagonal):
         blocks = known(linear.blocks)

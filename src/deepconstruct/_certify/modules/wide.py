@@ -26,11 +26,13 @@ def times_up(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def plus_up(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Sums of numbers that aren't negative, rounded up where they may be rounded."""
-    total = first + second
-    if not np.any(total):
-        return total
-    grid = np.minimum(_quanta(first), _quanta(second))
-    return np.where((total == 0) | (grid * 2.0**_BITS >= total), total, total * (1 + 4 * EPS))
+    return plus_outward(first, second) if np.any(first) or np.any(second) else first + second
+
+
+def plus_outward(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Sums, rounded up where they may be rounded."""
+    size, grid = np.abs(first) + np.abs(second), np.minimum(_quanta(first), _quanta(second))
+    return first + second + np.where((size == 0) | (grid * 2.0**_BITS >= size), 0.0, 4 * EPS * size)
 
 
 def up(value: float | np.floating) -> float:

@@ -124,7 +124,7 @@ class _Tracer:
         columns = np.lexsort((places[0, :, 0], np.searchsorted(heads, first)))
         activations = (stage.activations[0][0],) * out_block
         fold = int(folds[0, 0])
-        self.kinds.append(gate(tuple(kinds[0, :, 0].tolist()), weights[:, columns], bias, activations, fold))
+        self.kinds.append(gate(kinds[0, :, 0].tolist(), sizes, weights[:, columns], bias, activations, fold))
         shape = (outer, out_block, inner)
         owner = np.broadcast_to(np.arange(outer * inner).reshape(outer, 1, inner), shape).reshape(-1)
         place = np.broadcast_to(np.arange(out_block)[:, None], shape).reshape(-1)

@@ -131,9 +131,10 @@ def _claim(k: int, unit: Conjunction, error: float, dtype: np.dtype, u: float) -
         robustness = Robustness(max(1 / (2 * k) - 4 * (k + 1) * u, 0.0))
     else:
         assert isinstance(unit.activation, Sigmoid)
-        # The error grows convexly up to the middle of the slope, so the chord bounds it.
+        # The error grows convexly up to the middle of the slope, so the chord bounds it: with some room, in which
+        # certificates bound it on intervals.
         radius = 1 / (4 * k)
-        gain = (unit.error(k * radius) - unit.error()) / radius * (1 + 2.0**-40)
+        gain = (unit.error(k * radius) - unit.error()) / radius * (1 + 2.0**-5)
         robustness = Robustness(
             radius, gain, unit.activation.inverse_temperature / 4 * (k + 2) * (2 * k + 2) * u * (1 + 2 * (k + 4) * u)
         )
