@@ -13,7 +13,7 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct._certify.monomials import Budget, Unknown, moved, powers_of_sums, size
-from deepconstruct._certify.polynomial_targets import inverted, logarithm, logits_of, target_polynomials
+from deepconstruct._certify.polynomial_targets import exact, inverted, logarithm, logits_of, target_polynomials
 from deepconstruct._certify.wires import split
 from deepconstruct.activations import Concatenate, Identity, Power, Softmax, Square
 from deepconstruct.domains import Bits, Box, Points, Space
@@ -315,6 +315,19 @@ def test_logits_of_hamiltonians_and_what_has_none():
     for spread in ([[1.0, 0.5], [0.25, 1.0]], [[1.0, 2.0], [2.0, 1.0]]):
         with pytest.raises(Unknown):
             logits_of(GaussianClassifier([[0.0, 0.0]], [spread], (1.0,)), 2, Budget())
+
+
+def test_numbers_of_other_types_are_taken_as_they_are():
+    for value in (np.float32(0.1), np.float64(0.1), 0.1, 3, Fraction(1, 3)):
+        assert exact(value) == value
+    assert abs(exact(np.longdouble(1) / 3) - Fraction(1, 3)) <= float(np.finfo(np.longdouble).eps)
+    for value in (math.nan, -math.inf, np.float32(np.inf), "1"):
+        with pytest.raises(Unknown, match="finite number"):
+            exact(value)
+    # A third in extended precision is another prior than one in double precision.
+    target = HamiltonianClassifier(Polynomial(1, ((), ())), (np.longdouble(1) / 3, 2 / 3))  # pyright: ignore
+    (first, _), _ = logits(target, 1)
+    assert abs(first[()] - logarithm(exact(np.longdouble(1) / 3))[0]) < 1e-40
 
 
 def test_inverses_and_logarithms():
