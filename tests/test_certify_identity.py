@@ -14,7 +14,7 @@ import pytest
 import deepconstruct as dc
 from deepconstruct._certify.monomials import Budget, Unknown, moved, powers_of_sums, size
 from deepconstruct._certify.polynomial_targets import exact, inverted, logarithm, logits_of, target_polynomials
-from deepconstruct._certify.wires import split
+from deepconstruct._certify.wires import levels_of, split
 from deepconstruct.activations import Concatenate, Identity, Power, Softmax, Square
 from deepconstruct.domains import Bits, Box, Points, Space
 from deepconstruct.linear import Composed, Dense, DirectSum, SignPatterns, SignProduct, Stack
@@ -255,6 +255,22 @@ def test_sizes_and_changes_of_polynomials():
     bounds, off = [Fraction(2), Fraction(1)], [Fraction(1, 2), Fraction(0)]
     assert size(poly, bounds) == 12 + 4 + 5
     assert moved(poly, bounds, off) == 3 * (Fraction(25, 4) - 4) + 2 * Fraction(1, 2)
+
+
+def test_rounding_against_the_worst_that_the_model_allows():
+    """At a corner, with half an ulp of every operation and one of every square, nothing is above what is proved."""
+    evidence = proof(dc.product_tree(2, activation="square", dtype="float32")).evidence
+    (level,) = levels_of(dc.product_tree(2, activation="square", dtype="float32").network)
+    (gate,) = level.gates()
+    assert np.all(np.frexp(np.abs(gate.weights))[0] == 0.5)
+    u = 2.0**-24
+    sums = gate.weights @ np.ones(2)
+    squares = sums**2
+    # One addition before; one unit in the last place of a square; one addition of the two of them.
+    worst = np.abs(gate.readout) @ (2 * np.abs(sums) * u * np.abs(sums) + 2 * u * squares) + u * abs(
+        gate.readout @ squares
+    )
+    assert 0.99 * evidence.rounding < worst <= evidence.rounding
 
 
 @pytest.mark.slow
