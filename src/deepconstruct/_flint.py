@@ -21,7 +21,7 @@ def flint() -> Any:
     try:
         import flint as module
     except ImportError:
-        raise ImportError(f"balls: {NEEDS_FLINT}") from None
+        raise ImportError("balls need python-flint: pip install 'deepconstruct[certify]'") from None
     return module
 
 

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._static import to_jax
 from .atomic import read_arrays, write_arrays
 
 _RUN, _LOSS, _LEAF = "run", "loss", "leaf"
@@ -46,7 +45,7 @@ class Checkpoint:
             )
         leaves, structure = jax.tree.flatten(state)
         restored = [_restored(found[f"{_LEAF}{index}"], leaf) for index, leaf in enumerate(leaves)]
-        return jax.tree.unflatten(structure, restored), [to_jax(losses)]
+        return jax.tree.unflatten(structure, restored), [jnp.asarray(losses)]
 
     def write(self, state: Any, losses: Sequence[Array]) -> None:
         """Replace the stored state; a kill leaves the old one or the new one."""
@@ -80,8 +79,8 @@ def _stored(leaf: Any) -> np.ndarray:
 def _restored(values: np.ndarray, leaf: Array) -> Array:
     """Stored numbers as a leaf of the same type as `leaf`."""
     if _is_key(leaf):
-        return jax.random.wrap_key_data(to_jax(values), impl=jax.random.key_impl(leaf))
+        return jax.random.wrap_key_data(jnp.asarray(values), impl=jax.random.key_impl(leaf))
     if not getattr(leaf, "weak_type", False):
-        return to_jax(values)
+        return jnp.asarray(values)
     # Only Python's numbers are weak, and what follows from a weak number may be of another precision.
-    return jnp.stack([to_jax(value) for value in values.ravel().tolist()]).reshape(values.shape)
+    return jnp.stack([jnp.asarray(value) for value in values.ravel().tolist()]).reshape(values.shape)
