@@ -57,14 +57,14 @@ def is_linear_network(network: Network) -> bool:
     return all(layer.is_linear and layer.bias is None for layer in block_layers(network.layers))
 
 
-def linear_rounding(network: Network, u: float) -> tuple[float, float]:
+def linear_rounding(network: Network, u: float, *, merged: bool = True) -> tuple[float, float]:
     """Bounds `(rounding, norm)` of a linear network in the 2-norm.
 
     `|fl(N x) - N x| <= rounding |x|` where `N` is the exact product of the stored weights, and
-    `|N x| <= norm |x|`.
+    `|N x| <= norm |x|`. The network is run by itself, or layer by layer if not `merged`.
     """
-    rounding, norm = 0.0, 1.0
-    for linear, exact in _steps(flat_layers(network)):
+    rounding, norm, layers = 0.0, 1.0, flat_layers(network)
+    for linear, exact in _steps(layers) if merged else ((layer.linear, None) for layer in layers):
         local, size = _step_rounding(linear, exact, u)
         # Errors made so far pass this step, errors made here act on a slightly wrong input.
         rounding = rounding * (size + local) + local * norm
@@ -103,7 +103,8 @@ def _step_rounding(linear: AbstractLinear, exact: AbstractLinear | None, u: floa
     products = u * block_norm(rows, cols, costs, shape)
     # One addition errs relative to its result; more, in any order, relative to the moduli.
     sums = u * size if terms == 2 else u * max(terms - 1, 0) * block_norm(rows, cols, np.abs(values), shape)
-    return (products + sums) * (1 + 8 * terms * u), size
+    # The weights of a merged stage were rounded before they came here.
+    return (products + sums) * (1 + 8 * terms * u), size if exact is None else size * (1 + 8 * u)
 
 
 def _is_exact_factor(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import time
 from .._checks import check_available, check_choice, check_size
 from ..construction import Claim, Construction
 from ..network import Network
-from . import basis, circuit, exhaustive, identity, modules, sampling, taylor
+from . import basis, boxes, circuit, exhaustive, identity, modules, sampling, taylor
 from .certificate import Attempts, Certificate as Certificate, open_case
 from .method import Method, Options
 
@@ -26,6 +26,7 @@ METHODS: tuple[Method, ...] = (
     identity.METHOD,
     taylor.METHOD,
     circuit.METHOD,
+    boxes.METHOD,
     sampling.METHOD,
 )
 

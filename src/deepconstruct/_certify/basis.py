@@ -1,6 +1,17 @@
-"""Proof for linear networks on all of R^n or C^n: their matrix, plus rounding."""
+"""Proof for linear networks on all of R^n or C^n: their matrix, plus rounding.
 
+With `W` the product of the stored weights and `F` the target's matrix, in the 2-norm
+
+    |fl(N)(x) - F x| <= |W - F| |x| + |fl(N)(x) - W x| <= (|W - F| + rounding) / least * |F x|,
+
+where `least` is the least stretching of `F`. `W` is multiplied out in extended precision; of a fast transform it is
+compared stage by stage (`butterflies`). The matrices of transforms are made of roots of unity that are summed up here
+(`roots`), not of the table of which weights are made. For inputs beside others see `_stands_moved`.
+"""
+
+import dataclasses
 import math
+from fractions import Fraction
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,38 +19,79 @@ import numpy as np
 from .._arithmetic.rounding import block_norm, linear_rounding, unit_roundoff
 from .._arithmetic.trust import is_known
 from ..activations import Identity
-from ..construction import Bound, Construction
+from ..construction import Bound, Claim, Construction, spread
 from ..domains import AbstractDomain, Product, Space
 from ..linear import AbstractLinear, Composed, DirectSum, Stack
 from ..linear.queries import concrete_entries
 from ..network import Network, flat_layers
+from ..targets import DFT, AbstractTarget
+from .butterflies import has_stages, read_stages, transform_of
 from .certificate import Certificate, MatrixBound, Tried, certificate, undecided
 from .comparison import Comparison, block_size, conclude, range_exponent, range_text
-from .matrices import EXTENDED, disagrees, least_stretch, matrix_slack, norm
+from .matrices import (
+    EXTENDED,
+    disagrees,
+    is_known_target,
+    is_product,
+    is_real,
+    least_stretch,
+    matrix_of,
+    matrix_slack,
+    norm,
+    row_sums,
+)
 from .method import Method, Options
 
 _LARGEST = 4096
+# Up to this size products of targets' matrices are made in extended precision, which is slow.
+_PRODUCTS = 512
+# Beyond this size transforms are looked at stage by stage, if at all.
+_WHOLE = 256
+_LARGEST_STAGES = 2**17
 
 
 def _applies(construction: Construction) -> str | None:
     claim, network = construction.claim, construction.network
     if type(claim.domain) is not Space:
         return f"the basis proof is about all of R^n or C^n; {construction.name} is on {claim.domain}"
-    if claim.domain.size > _LARGEST:
-        return f"the basis proof takes sizes up to {_LARGEST}; got {claim.domain.size}"
     if not _is_linear(network):
         return "the basis proof needs a linear network of this library's maps, without biases or maps of two factors"
     if not claim.target.is_linear:
         return f"the basis proof needs a target that declares itself linear; {claim.target.name} doesn't"
     if claim.domain.field == "complex" and not jnp.issubdtype(network.dtype, jnp.complexfloating):
         return f"{claim.domain} holds complex vectors, which a network of {claim.dtype} weights doesn't take"
-    matrix = claim.target.matrix()
-    if not _holds_range(claim.codomain, complex_too=bool(np.any(np.imag(matrix))) or claim.domain.field == "complex"):
+    return _too_large(construction) or _wrong_target(claim)
+
+
+def _too_large(construction: Construction) -> str | None:
+    size, target = construction.claim.domain.size, construction.claim.target
+    if _by_stages(construction):
+        return f"stages are compared up to n = 2^17; got {size}" if size > 2 * _LARGEST_STAGES else None
+    if size > _LARGEST:
+        return f"the basis proof takes sizes up to {_LARGEST}, but for stages of a fast transform; got {size}"
+    if size > _PRODUCTS and is_known_target(target) and is_product(target):
+        return f"the basis proof multiplies targets' matrices up to a size of {_PRODUCTS}; got {size}"
+    return None
+
+
+def _by_stages(construction: Construction) -> bool:
+    return construction.claim.domain.size > _WHOLE and has_stages(construction.network, construction.claim.target)
+
+
+def _wrong_target(claim: Claim) -> str | None:
+    """Why a target that declares itself linear doesn't allow the proof."""
+    target, matrix = claim.target, None
+    if is_known_target(target):
+        real = is_real(target)
+    else:
+        matrix = target.matrix()
+        real = not np.any(np.imag(matrix))
+    if not _holds_range(claim.codomain, complex_too=not real or claim.domain.is_complex):
         return f"the values of a linear target fill a linear space; {claim.codomain} doesn't hold them"
-    if least_stretch(claim.target, matrix) <= 0:
-        return f"the basis proof needs a target that takes no vector to zero; {claim.target.name} may"
-    if disagrees(claim.target, matrix):
-        return f"{claim.target.name} computes something else than the matrix that it declares"
+    if least_stretch(target, matrix) <= 0:
+        return f"the basis proof needs a target that takes no vector to zero; {target.name} may"
+    if matrix is not None and disagrees(target, matrix):
+        return f"{target.name} computes something else than the matrix that it declares"
     return None
 
 
@@ -64,46 +116,112 @@ def _holds_range(codomain: AbstractDomain, *, complex_too: bool) -> bool:
 
 
 def _run(construction: Construction, options: Options) -> Certificate:
-    """Bound `|fl(N x) - F x| / |x|` by the difference of the matrices and a-priori rounding.
+    """Bound `|fl(N x) - F x| / |x|` by what the stored weights are off over the reals, and a-priori rounding.
 
-    The stored weights are multiplied out in extended precision and compared with the target's own
-    matrix; neither XLA nor the network's kernels take part, only their rounding model does.
+    Neither XLA nor the network's kernels take part, only their rounding model does.
     """
     claim, network = construction.claim, construction.network
-    product, target = network_matrix(network), claim.target.matrix()
-    difference = product - target
+    measured = _measured(construction)
+    if measured is None:
+        return undecided(construction, METHOD.name, "its entries don't lie where those of the transform's stages do")
     flushed, exponent = _flushed(network)
+    u = unit_roundoff(network.dtype)
     evidence = MatrixBound(
-        difference=norm(difference),
-        arithmetic=linear_rounding(network, EXTENDED)[0] + matrix_slack(claim.target, max(target.shape)),
-        rounding=linear_rounding(network, unit_roundoff(network.dtype))[0],
+        difference=measured.difference,
+        arithmetic=measured.arithmetic,
+        # Side by side with others, stages that would be merged run one by one.
+        rounding=max(linear_rounding(network, u, merged=merged)[0] for merged in (True, False)),
         flushed=flushed,
-        least=least_stretch(claim.target, target),
+        least=measured.least,
         exponent=exponent,
     )
     parts = (evidence.difference, evidence.arithmetic, evidence.rounding, evidence.flushed)
     error = math.fsum(parts) / evidence.least * (1 + 2.0**-40)
     if not error <= claim.error.relative:
-        return _tried(construction, difference, f"it gives {error:.3g} relative, above the claim")
+        reason = f"it gives {error:.3g} relative, above the claim"
+        return _tried(construction, measured.suspects, reason)
     return certificate(
         construction,
         METHOD.name,
         "proved",
         ran=False,
+        covers=("error", "robustness") if _stands_moved(claim, measured, error) else ("error",),
         found=Bound(relative=error),
         inputs=0,
         evidence=evidence,
-        trusts=(
-            "the matrix that the target declares",
-            range_text(network.dtype),
-        ),
+        trusts=(_source(claim.target), "double and extended precision as IEEE 754 says", range_text(network.dtype)),
     )
 
 
-def _tried(construction: Construction, difference: np.ndarray, reason: str) -> Certificate:
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Measured:
+    """Bounds of the 2-norms of `W - F`: `difference`, and `arithmetic`, by which that may be off.
+
+    `least` and `most` bound the stretching of `F`, `rows` the sums of its moduli in every row; `suspects` are
+    inputs, those first that show most of the difference.
+    """
+
+    difference: float
+    arithmetic: float
+    least: float
+    most: float
+    rows: list[Fraction]
+    suspects: np.ndarray
+
+
+def _measured(construction: Construction) -> _Measured | None:
+    """The weights against the target; `None` where the stages of a transform aren't found."""
+    network, target = construction.network, construction.claim.target
+    stages = read_stages(network, target) if _by_stages(construction) else None
+    if stages is not None:
+        least, most = target.stretch()
+        return _Measured(stages.difference * most, 0.0, least, most, row_sums(target, None), stages.suspects)
+    if network.in_size > _LARGEST:
+        return None
+    matrix = matrix_of(target)
+    difference = network_matrix(network) - matrix
+    # A column is off by no more than the network itself, run in extended precision; there are so many columns.
+    arithmetic = math.sqrt(network.in_size) * linear_rounding(network, EXTENDED, merged=False)[0]
+    return _Measured(
+        difference=norm(difference),
+        arithmetic=arithmetic * (1 + 2.0**-40) + matrix_slack(target, max(matrix.shape)),
+        least=least_stretch(target, matrix),
+        most=target.stretch()[1] if is_known_target(target) else norm(matrix),
+        rows=row_sums(target, matrix),
+        suspects=np.argsort(-np.abs(difference).max(axis=0)),
+    )
+
+
+def _stands_moved(claim: Claim, measured: _Measured, error: float) -> bool:
+    """Whether what is claimed of moved inputs follows: for `x' = x + d` with `|d| <= delta` in the max norm
+
+        |fl(N x') - F x| <= |fl(N x') - F x'| + |F d|,   |fl(N x') - F x'|_2 <= error (|F x|_2 + |F d|_2),
+
+    which in output `k` adds `row_k delta + error |F|_2 sqrt(n) delta`.
+    """
+    if claim.robustness.radius == 0:
+        return True
+    target, size = claim.target, claim.domain.size
+    # All singular values of a transform are `most`, so that `most sqrt(n)` is the sum of a row.
+    whole = Fraction(measured.most) * Fraction(math.sqrt(size) * (1 + 2.0**-50))
+    reach = max(measured.rows) if transform_of(target) is not None or type(target) is DFT else whole
+    gains = spread(claim.robustness.gain, claim.codomain.size).tolist()
+    return all(
+        math.isinf(gain) or row + Fraction(error) * reach <= Fraction(gain)
+        for gain, row in zip(gains, measured.rows, strict=True)
+    )
+
+
+def _source(target: AbstractTarget) -> str:
+    if is_known_target(target):
+        return "roots of unity by their Taylor series in integers, not the table that weights are made of"
+    return "the matrix that the target declares"
+
+
+def _tried(construction: Construction, suspects: np.ndarray, reason: str) -> Certificate:
     """Without a proof, the directions in which the matrices differ most are run: one may refute the claim."""
     comparison, size = Comparison(construction), construction.in_size
-    columns = np.argsort(-np.abs(difference).max(axis=0))[: min(size, 256, block_size(construction.network))]
+    columns = suspects[: min(size, 256, block_size(construction.network))]
     x = np.zeros((len(columns), size))
     x[np.arange(len(columns)), columns] = 1
     comparison.add(x)
@@ -152,8 +270,10 @@ def _flushed(network: Network) -> tuple[float, int]:
 
 METHOD = Method(
     name="basis",
-    where="linear networks on R^n or C^n up to n = 4096, and targets that give their matrix",
-    does="the stored weights are multiplied out and compared with the matrix, rounding is bounded",
+    where="linear networks on R^n or C^n up to n = 4096, of a fast transform's stages up to 2^17, and targets that "
+    "give their matrix",
+    does="the stored weights are multiplied out, or taken stage by stage, and compared with the matrix, rounding is "
+    "bounded",
     verdicts=("proved",),
     applies=_applies,
     run=_run,

@@ -1,11 +1,11 @@
 """The largest modulus of a polynomial on `[-1, 1]^n`, from above, by cells in double precision.
 
-On a cell with center `c` and half widths `h`,
+On a cell with center `c` and half widths `h`, by Taylor's theorem,
 
-    |E(y)| <= |E(c)| + sum_i h_i |d_i E(c)| + 1/2 sum_ij h_i h_j H_ij top^(d - 2)
+    |E(y)| <= |E(c)| + sum_i h_i |d_i E(c)| + 1/2 sum_ij h_i h_j |d_ij E(c)| + 1/6 sum_a |c_a| (c + h)^a (a s)^3
 
-with `H_ij` the sum of the moduli of the terms of the second derivative, `top` the largest coordinate of the
-cell and `d >= 2` at most the least degree of a term. Cells whose bound is too large are halved.
+with `s_i = h_i / (c_i + h_i)`: third derivatives of monomials are largest at the far corner, and there at most
+`a_i a_j a_k` times the monomial, over `y_i y_j y_k`. Cells whose bound is too large are halved.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ _DOUBLE = 2.0**-53
 _MOST_SIGNS, _MOST_VARIABLES = 64, 12
 _MOST_CELLS = 400_000
 # Cells times terms, for every derivative and every variable.
-_WORK = 2**29
+_WORK = 2**31
 _BATCH = 4096
 # Bounds needn't be nearer to what is reached than this share of it, or a larger one of more than four variables.
 _SHARE = 2.0**-10
@@ -97,40 +97,39 @@ class _Polynomial:
     """A polynomial on `[0, 1]^n`, with what its evaluation rounds."""
 
     def __init__(self, exponents: np.ndarray, coefficients: np.ndarray):
+        self.n, self.top = exponents.shape[1], int(exponents.max(initial=0))
         self.exponents, self.coefficients = exponents, coefficients
-        self.n = exponents.shape[1]
-        moduli = np.abs(coefficients)
-        grown = 1 + 4 * (len(moduli) + 8) * _DOUBLE
+        self.slopes = exponents.astype(float)
         pairs = exponents[:, :, None] * (exponents[:, None, :] - np.eye(self.n, dtype=int))
-        self.hessian = np.einsum("t,tij->ij", moduli, pairs.astype(float)) * grown
-        self.least = max(int(exponents.sum(axis=1).min()), 2)
-        # A monomial is a product of at most (degree + n) factors, a sum of T terms adds T roundings; a derivative
-        # has one factor more. Cells are at most 1/2 wide to each side, so all of it is rounded by no more than:
-        degree = int(exponents.sum(axis=1).max(initial=0))
-        units = (degree + self.n + len(moduli) + 16) * _DOUBLE * 2
-        self.slack = units * (_total(moduli) * (1 + degree) + float(self.hessian.sum()))
+        self.curvatures = pairs.reshape(-1, self.n**2).astype(float)
+        # Monomials are products of at most (degree + n) factors, sums of T terms add T roundings, and with
+        # h_i <= c_i the orders 0 to 3 are at most 1, d, d^2 and d^3 times the sum of the moduli.
+        degree = float(exponents.sum(axis=1).max(initial=0))
+        units = (degree + self.n + len(coefficients) + 16) * _DOUBLE * 2
+        self.slack = units * _total(np.abs(coefficients)) * (1 + degree) ** 3
         self.symmetric = _exchangeable(exponents, coefficients)
+
+    def _terms(self, points: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """All terms at points, shape `(points, terms)`."""
+        powers = np.ones((self.top + 1, *points.shape))
+        for k in range(1, self.top + 1):
+            powers[k] = powers[k - 1] * points
+        found = powers[self.exponents[:, 0], :, 0] * coefficients[:, None]
+        for i in range(1, self.n):
+            found *= powers[self.exponents[:, i], :, i]
+        return found.T
 
     def bounds(self, center: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of cells: moduli at centers, bounds, and how much each variable adds to the bound."""
-        top = int(self.exponents.max(initial=0))
-        powers = np.ones((top + 1, *center.shape))
-        for k in range(1, top + 1):
-            powers[k] = powers[k - 1] * center
-        factors = [powers[self.exponents[:, i], :, i] for i in range(self.n)]  # (terms, cells)
-        before, after = [np.ones(1)], [np.ones(1)]
-        for i in range(self.n):
-            before.append(before[-1] * factors[i])
-            after.append(after[-1] * factors[self.n - 1 - i])
-        value = self.coefficients @ before[-1]
-        slopes = []
-        for i in range(self.n):
-            lowered = powers[np.maximum(self.exponents[:, i] - 1, 0), :, i] * self.exponents[:, i, None]
-            slopes.append(self.coefficients @ (before[i] * lowered * after[self.n - 1 - i]))
-        shrunk = (center + half).max(axis=1) ** (self.least - 2) * (1 + 4 * _DOUBLE * self.least)
-        curved = (half @ self.hessian) * np.minimum(shrunk, 1.0)[:, None] / 2
-        parts = half * (np.abs(np.stack(slopes, axis=1)) + curved)
-        return np.abs(value), np.abs(value) + parts.sum(axis=1) + self.slack, parts
+        terms, end = self._terms(center, self.coefficients), center + half
+        near, far = half / center, half / end
+        value = np.abs(terms.sum(axis=1))
+        second = np.abs(terms @ self.curvatures).reshape(-1, self.n, self.n)
+        steep = np.abs(terms @ self.slopes) + np.einsum("cij,cj->ci", second, near) / 2
+        most = self._terms(end, np.abs(self.coefficients))
+        third = (most * (far @ self.slopes.T) ** 2) @ self.slopes / 6
+        parts = near * steep + far * third
+        return value, value + parts.sum(axis=1) + self.slack, parts
 
 
 def _on_cells(exponents: np.ndarray, coefficients: np.ndarray, enough: float, reached: float, most: int) -> Peak:

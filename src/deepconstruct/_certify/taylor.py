@@ -133,7 +133,7 @@ def _trusts(construction: Construction, shallow: Shallow) -> Iterator[str]:
     _, readout = flat_layers(construction.network)
     yield flint_text()
     yield "double precision as IEEE 754 says"
-    if shallow.in_order and np.any(shallow.biases):
+    if shallow.in_order:
         yield "SignPatterns adds inputs one by one, and the bias to finished sums"
     if holds(readout.linear, SignProduct):
         yield "SignProduct adds pairs of units, then pairs of these"
