@@ -57,10 +57,13 @@ def members(content):
 
 
 def zipped(contents):
+    """An archive just as `save` writes it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in contents.items():
-            archive.writestr(name, data)
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
     return buffer.getvalue()
 
 
@@ -72,10 +75,10 @@ def places(node):
         yield from places(part)
 
 
-def altered(content, rng):
-    """One to three values of the tree replaced, dropped, or exchanged with others."""
+def altered(content, rng, member="tree.json"):
+    """One to three values of the tree (or of another member of JSON) replaced, dropped, or exchanged with others."""
     parts = members(content)
-    header = json.loads(parts["tree.json"])
+    header = json.loads(parts[member])
     for _ in range(rng.integers(1, 4)):
         found = list(places(header))
         holder, key = found[rng.integers(len(found))]
@@ -92,7 +95,7 @@ def altered(content, rng):
         else:
             pool = WORDS if kind == 3 else NODES
             holder[key] = copy.deepcopy(pool[rng.integers(len(pool))])
-    return zipped(parts | {"tree.json": json.dumps(header).encode()})
+    return zipped(parts | {member: json.dumps(header).encode()})
 
 
 def damaged(content, rng):

@@ -13,7 +13,7 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct._certify import circuit
-from deepconstruct._certify.circuit import along, meant, on_line, read
+from deepconstruct._certify.circuit_plans import along, meant, on_line, read
 from deepconstruct._certify.monomials import Budget, Unknown
 from deepconstruct._certify.wires import Gate, levels_of
 from deepconstruct.activations import Sigmoid, Tanh
@@ -168,12 +168,47 @@ def test_other_claims_about_the_same_network():
     wider = proof(claiming(construction, domain=Box(3, -2, 2), codomain=Box(1, -8, 8)))
     assert wider.verdict == "undecided"
     assert proof(claiming(construction, domain=Box(3, -0.5, 0.25))).found.largest < proof(construction).found.largest
-    with pytest.raises(ValueError, match="plan of their builder"):
-        proof(dc.claim(construction.network, construction.claim))
     with pytest.raises(ValueError, match="smooth activations"):
         proof(dc.parity(3))
     larger = claiming(construction, error=dc.Bound(relative=1.0))
     assert proof(larger).verdict == "undecided"
+
+
+# Without a plan ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tree", "form", "normal"])
+def test_without_a_plan_meanings_are_guessed(name):
+    construction = BUILT[name]("float32")
+    known, found = proof(construction), proof(dc.claim(construction.network, construction.claim))
+    assert (found.verdict, found.covers) == ("proved", known.covers)
+    assert abs(found.found.largest / known.found.largest - 1) < 1e-3
+    less = dataclasses.replace(construction.claim, error=dc.Bound(0.98 * found.found.largest))
+    assert proof(dc.claim(construction.network, less)).verdict == "undecided"
+
+
+def test_a_network_that_computes_nearly_a_product():
+    """Its gate isn't a product: what it is instead is guessed from its weights."""
+    construction = dc.product_tree(2, activation="tanh", dtype="float64")
+    hidden, readout = construction.network.layers
+    parts, structure = jax.tree.flatten(readout)
+    network = dc.Network((hidden, jax.tree.unflatten(structure, [1.25 * part for part in parts])))  # pyright: ignore
+    target = dc.targets.Polynomial(2, ((((1, 1), 1.25),),))
+    claim = dataclasses.replace(construction.claim, target=target, codomain=Box(1, -2, 2), error=dc.Bound(1e-8))
+    found = proof(dc.claim(network, claim))
+    assert found.verdict == "proved"
+    assert found.found.largest < 1e-9
+    near = dc.targets.Polynomial(2, ((((1, 1), 1.25 + 1e-8),),))
+    assert proof(dc.claim(network, dataclasses.replace(claim, target=near))).verdict == "undecided"
+
+
+def test_circuits_side_by_side_and_one_after_another():
+    parts = dc.parallel(dc.product_tree(3), dc.product_tree(2, activation="tanh"))
+    joined = dc.series(parts, dc.product_tree(2, activation="silu", bound=1.1))
+    for construction in (parts, joined):
+        found = proof(construction)
+        assert found.verdict == "proved"
+        assert found.found.largest <= construction.claim.error.largest
 
 
 # Plans that lie ------------------------------------------------------------------------------------

@@ -223,6 +223,11 @@ def test_maps_inside_sums_are_run_factor_by_factor():
     )
     first, second = split(DirectSum((Composed(b, a), c)))
     assert (first.out_size, second.out_size) == (3, 2)
+    assert isinstance(first, DirectSum)
+    assert first.parts[1] is not c
+    first, _ = split(DirectSum((Composed(b, a), c)), [False, True])
+    assert isinstance(first, DirectSum)
+    assert first.parts[1] is c
     first, second = split(Stack((Composed(b, a), c)))
     assert (first.in_size, first.out_size, second.out_size) == (1, 3, 2)
     assert split(a) == [a]

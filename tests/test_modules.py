@@ -12,8 +12,11 @@ import pytest
 import deepconstruct as dc
 from deepconstruct._arithmetic.intervals import bias_array
 from deepconstruct._certify.modules.folds import AND, XOR, NoFold, forest
+from deepconstruct._certify.modules.grouping import components
 from deepconstruct._certify.modules.method import Modules
 from deepconstruct._certify.modules.ranges import joint_range, logistic
+from deepconstruct._certify.modules.rows import distinct_rows, ranks
+from deepconstruct._certify.modules.stages import stages
 from deepconstruct._certify.modules.sums import Sums, coarser, merged, near
 from deepconstruct._certify.modules.wide import EPS, WIDE, plus_up, times_up
 from deepconstruct._certify.modules.wiring import _Tracer, wiring
@@ -291,8 +294,6 @@ def test_equal_blocks_are_cut_as_any_map_is():
     assert [level[0][1] for level in quick.levels] == [level[0][1] for level in dense.levels]
     cut = _Tracer(tree)
     for layer in flat_layers(network)[:1]:
-        from deepconstruct._certify.modules.stages import stages
-
         (stage,) = stages(layer)
         below = cut._inputs()
         regular, general = cut._regular(stage, below), cut._general(stage, below)
@@ -718,6 +719,50 @@ def test_bounds_are_rounded_up_where_they_round():
     assert times_up(third, third)[0] > third[0] * third[0]
     assert plus_up(np.array([0.5], WIDE), np.array([2.0**20], WIDE))[0] == 2.0**20 + 0.5
     assert plus_up(third, np.array([1e9], WIDE))[0] > third[0] + WIDE.type(1e9)
+
+
+def test_equal_rows_are_found_whatever_their_numbers(monkeypatch):
+    rows = np.random.default_rng(2).integers(-1, 2, (40, 3))
+    for prime in (None, 0):  # with 0 all rows have one number
+        if prime is not None:
+            monkeypatch.setattr("deepconstruct._certify.modules.rows._PRIME", np.uint64(prime))
+        first, kind = distinct_rows(rows)
+        assert np.array_equal(rows[first][kind], rows)
+        assert len(first) == len(np.unique(rows, axis=0))
+    assert ranks(np.array([4, 4, 4, 7, 9, 9])).tolist() == [0, 1, 2, 0, 0, 1]
+
+
+def test_components_link_all_that_is_read_together():
+    generator = np.random.default_rng(3)
+    for _ in range(20):
+        units, count = generator.integers(1, 12, 2).tolist()
+        rows, children = generator.integers(units, size=8), generator.integers(count, size=8)
+        gates, of_unit, of_child = components(rows, children, units, count)
+        # By hand: the least unit that can be reached.
+        least = np.arange(units)
+        for _ in range(units):
+            of = np.full(count, units)
+            np.minimum.at(of, children, least[rows])
+            np.minimum.at(least, rows, of[children])
+        assert gates == len(set(least.tolist()))
+        assert len(set(zip(of_unit.tolist(), least.tolist(), strict=True))) == gates
+        assert np.array_equal(np.flatnonzero(of_child < 0), np.setdiff1d(np.arange(count), children))
+    # So many entries between two that an 8-bit count of them is zero.
+    assert components(np.zeros(256, int), np.zeros(256, int), 1, 1)[2].tolist() == [0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_narrow_floats(dtype):
+    assert certify(dc.parity(16, dtype=dtype)).covers == ("error", "robustness")
+    grouped = dc.parity_shallow(150, dtype=dtype)
+    assert certify(grouped).found == dc.Bound()
+    smooth = dc.parity(8, activation=Sigmoid(16.0), dtype=dtype)
+    found = certify(smooth)
+    assert found.verdict == "proved"
+    x = inputs_of(Bits(8))
+    worst = max(float(np.abs(y - Parity(8).wide(x)).max()) for y in in_orders(smooth.network, x))
+    assert found.found is not None
+    assert worst <= found.found.largest
 
 
 def test_blocks_that_only_look_alike_in_the_first_one():

@@ -38,7 +38,7 @@ from collections import namedtuple
 from fractions import Fraction
 
 # Bytes of a file and of its description, units of a layer, steps of this program.
-LARGEST, LONGEST, MOST, STEPS = 2**28, 2**22, 2**21, 2**26
+LARGEST, LONGEST, MOST, STEPS = 2**27, 2**22, 2**21, 2**26
 # Every class that a file may hold, with exactly these fields; methods that are known, with the class of their evidence.
 CLASSES = """Construction: network claim origin; Network: layers; Layer: linear bias activation label;
 Label: name group strided uneven; Claim: target domain codomain error robustness dtype source status;
@@ -117,8 +117,8 @@ class File:
         self.whole, self.certificate, parts = header.pop("tree"), about.pop("certificate"), header.pop("parts")
         need(len(self.members) == 2 + len(names) == 2 + len(self.used), "it has members that nothing refers to")
         need(type(parts) is list and all(part.name == "Construction" for part in parts), "its parts are odd")
-        need(header == {"format": "deepconstruct", "version": 2}, "it is of another format")
-        need(about == {"format": "deepconstruct certificate", "version": 1}, "its certificate is of another format")
+        known = {"format": "deepconstruct", "version": 2}, {"format": "deepconstruct certificate", "version": 1}
+        need(repr((header, about)) == repr(known), "it is of another format, or its certificate is")
 
     def array(self, content):
         pattern = rb"\x93NUMPY\x01\x00(..)\{'descr': '(...)', 'fortran_order': False, 'shape': \(([0-9, ]*)\), \} *\n"
@@ -136,12 +136,15 @@ class File:
             if keys in (["array"], ["static"]):
                 self.used.add(value)
                 return self.arrays[value]._replace(kind=keys[0])
-            if keys == ["tuple"] or keys == ["class", "fields"]:
-                inside = value if keys == ["tuple"] else pairs["fields"].values()
-                need(type(value) is (list if keys == ["tuple"] else str), f"{value!r:.50} isn't a tuple or a class")
-                need(not {list, dict} & set(map(type, inside)), "it holds values without a tag")
-                need(keys == ["tuple"] or CLASSES.get(value) == set(pairs["fields"]), f"{value!r:.50} isn't known so")
-                return tuple(value) if keys == ["tuple"] else Record(value, pairs["fields"])
+            if keys == ["tuple"] and type(value) is list and not {list, dict} & set(map(type, value)):
+                return tuple(value)
+            if keys == ["class", "fields"]:
+                inside = pairs["fields"]
+                need(
+                    CLASSES.get(value) == set(inside), f"the class {value!r:.50} isn't known, or not with these fields"
+                )
+                need(not {list, dict} & set(map(type, inside.values())), "it holds values without a tag")
+                return Record(value, inside)
             if keys == ["part"]:
                 return Record("Part", integer(value, 0))
             return {"inf": math.inf}[value] if keys == ["float"] else pairs
@@ -202,12 +205,16 @@ def polynomial(n, outputs):
     if len(outputs) > 1 or len(flat) > 4 or n > 6:
         degree = max((sum(p) for p, _ in flat), default=0)
         name = f"polynomial({n} variables, degree {degree}, {len(flat)} terms)"
-    terms = [{powers: sum(number(c) for p, c in part if p == powers) for powers, _ in part} for part in outputs]
+    terms = [{} for _ in outputs]
+    for total, part in zip(terms, outputs, strict=True):
+        for powers, c in part:
+            total[powers] = total.get(powers, 0) + number(c)
     return Target(name, n, len(outputs), terms=terms)
 
 
 def numbers(array, kind, code):
     need((array.kind, array.code) == (kind, code), f"an array should be {kind}, of {code}")
+    need(math.prod(array.shape) <= 4 * MOST, "an array is too large")
     return struct.unpack(f"<{math.prod(array.shape)}{CODES[code]}", array.raw)
 
 
@@ -222,11 +229,7 @@ class Checker:
         self.file, self.steps = File(data), STEPS
         name, whole = self.file.whole
         need((name, self.file.certificate.name) == ("Construction", "Certificate"), "it is about no construction")
-        self.claim, self.network, self.certificate = (
-            whole["claim"].fields,
-            whole["network"],
-            self.file.certificate.fields,
-        )
+        self.claim, self.certificate = whole["claim"].fields, self.file.certificate.fields
         self.digits, tiny, large, self.code = FORMATS[self.claim["dtype"]]
         self.tiny, self.u = Fraction(2) ** tiny, Fraction(1, 2**self.digits)
         self.large = 2**large - 2 ** (large - self.digits)
@@ -240,10 +243,8 @@ class Checker:
     def recheck(self):
         """What was proved, as text."""
         goal, claim = self.goal, self.claim
-        need(
-            (goal.inputs, goal.outputs) == (self.inputs, coordinates(*claim["codomain"])[1]),
-            "the target has other sizes",
-        )
+        sizes = self.inputs, coordinates(*claim["codomain"])[1]
+        need((goal.inputs, goal.outputs) == sizes, "the target has other sizes")
         self.check_certificate(**self.certificate)
         layers, count = [], self.inputs
         for linear, biases, *act in self.layers():
@@ -254,9 +255,8 @@ class Checker:
         need(count == goal.outputs, "the last layer doesn't fit")
         worst = float(self.finite(layers) if self.is_finite else self.polynomials(layers))
         rest = "; robustness was not rechecked" * ("robustness" in self.certificate["covers"])
-        return (
-            f"{goal.name} on {self.text} in {claim['dtype']}: error at most {worst:.6g}, proved from the weights{rest}"
-        )
+        what = f"{goal.name} on {self.text} in {claim['dtype']}"
+        return f"{what}: error at most {worst:.6g}, proved from the weights{rest}"
 
     def check_certificate(self, method, covers, found, evidence, trusts, inputs, backend, seconds, **fields):
         claim = self.claim
@@ -264,7 +264,7 @@ class Checker:
         expected |= {"dtype": claim["dtype"], "counterexample": None}
         expected |= {"digest": self.file.digest("network"), "claim_digest": self.file.digest("claim")}
         for name, value in expected.items():
-            need(fields[name] == value, f"its certificate has {name}={fields[name]!r:.80}")
+            need(repr(fields[name]) == repr(value), f"its certificate has {name}={fields[name]!r:.80}")
         need(method in METHODS, f"{method!r:.40} is not a method that this checker knows")
         need(evidence.name == METHODS[method], "its evidence is of another method")
         need(covers in (("error",), ("error", "robustness")), "it covers what isn't known")
@@ -287,7 +287,7 @@ class Checker:
 
     def layers(self):
         """Maps, biases, and names and powers of activations; hidden factors of maps have no biases."""
-        for layer in self.network.fields["layers"]:
+        for layer in self.file.whole.fields["network"].fields["layers"]:
             label, bias, (name, fields) = (layer.fields[key] for key in ("label", "bias", "activation"))
             need(label is None or (label.name, type(label.fields["name"])) == ("Label", str), "a label is none")
             *hidden, last = self.maps(*layer.fields["linear"])
@@ -305,9 +305,8 @@ class Checker:
         """The numbers of an array of weights: normal floats, or zeros."""
         found, tiny = numbers(array, "array", self.code), float(self.tiny)
         need(array.shape == shape, "weights have another shape")
-        need(
-            all(w == 0 or tiny <= abs(w) < math.inf for w in set(found)), "weights are NaN, infinite or may be flushed"
-        )
+        good = all(w == 0 or tiny <= abs(w) < math.inf for w in set(found))
+        need(good, "weights are NaN, infinite or may be flushed")
         return found
 
     def maps(self, name, fields):
@@ -318,7 +317,7 @@ class Checker:
         if name == "linear.Identity":
             return [Map([[(0, 1.0)]], 1, 1, integer(fields["size"]))]
         if name == "linear.SignProduct":  # by halving, in this order, and its weight then
-            halves = [Map([[(0, 1.0), (1, -1.0)]], 1, 2, 2**k) for k in reversed(range(integer(fields["n"], 0, 12)))]
+            halves = [Map([[(0, 1.0), (1, -1.0)]], 1, 2, 2**k) for k in reversed(range(integer(fields["n"], 0, 8)))]
             return [*halves, Map(matrix(self.weights(fields["weight"]), 1, 1), 1, 1)]
         if name == "linear.SignPatterns":
             n, fixed = integer(fields["n"], 1, 12), {False: 0, True: 1}[fields["fixed"]]
@@ -433,13 +432,8 @@ class Checker:
         """The modules of the next layer, and (module, rank) of its units."""
         count, inner, heads = len(modules), linear.inner, biases[:: linear.inner]
         spread = tuple(bias for bias in heads for _ in range(inner))
-        if (
-            units is None
-            and linear.outer == 1
-            and (inner > 1 or count == 1)
-            and not count % inner
-            and spread == tuple(biases)
-        ):
+        alike = units is None and linear.outer == 1 and spread == tuple(biases)
+        if alike and (inner > 1 or count == 1) and count % inner == 0:
             arity = count // inner
             rows = [tuple((b % arity, b // arity, w) for b, w in row) for row in linear.rows]
             return [self.module(modules[:arity], list(zip(heads, rows, strict=True)), *act)] * inner, None
@@ -465,8 +459,8 @@ class Checker:
     def allowed(self, errors, low, high):
         """The largest error, if all are within the claim, and the target's values within its codomain."""
         *_, least, most, two = coordinates(*self.claim["codomain"])
-        good = all(a in (least, most) if two else least <= a and b <= most for a, b in zip(low, high, strict=True))
-        need(good, "the target leaves its codomain")
+        for a, b in zip(low, high, strict=True):
+            need(a == b and a in (least, most) if two else least <= a and b <= most, "the target leaves its codomain")
         good = all(map(operator.le, errors, self.errors(self.claim["error"])))
         need(good, f"its error may be {float(max(errors)):.6g}, which is more than is claimed")
         return max(errors)

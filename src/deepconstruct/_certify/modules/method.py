@@ -27,10 +27,12 @@ from ...linear import AbstractLinear, Butterfly, Composed, DirectSum, SignPatter
 from ...network import Network, block_layers, stack_size
 from ..certificate import Certificate, Evidence, certificate, undecided
 from ..method import Method, Options
+from .floats import Floats
 from .folds import Forest, NoFold, forest, image
 from .records import Gate, Input, NotModular, Wiring
 from .robustness import holds_beside
-from .states import Floats, States, gate_states, input_states, output_errors
+from .states import gate_states, input_states, output_errors
+from .units import States
 from .wide import up
 from .wiring import wiring
 
