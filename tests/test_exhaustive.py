@@ -1,6 +1,9 @@
 """Proofs at every point of a finite domain: against rationals, running networks, and claims that are a little false."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 import time
 from fractions import Fraction
 from typing import Any
@@ -310,6 +313,33 @@ def test_blocks_make_no_difference(monkeypatch):
     whole = proof(BUILT["boolean_reals"]("float32"))
     monkeypatch.setattr(pointwise, "_CELLS", 64)
     assert dataclasses.replace(proof(BUILT["boolean_reals"]("float32")), seconds=whole.seconds) == whole
+
+
+SHARED = """
+import jax, numpy as np, deepconstruct as dc
+from deepconstruct._certify import comparison, exhaustive
+assert jax.local_device_count() == 2
+made, placed = dc.parity(8, dtype="float32"), []
+put = jax.device_put
+jax.device_put = lambda x, place: placed.append(put(x, place)) or placed[-1]
+found = exhaustive._enumerated(made)
+jax.device_put = put
+assert (found.verdict, found.inputs, found.backend) == ("proved", 256, "cpu"), found
+assert {len(x.sharding.device_set) for x in placed if isinstance(x, jax.Array)} == {2}
+assert [x.addressable_shards[0].data.shape for x in placed if isinstance(x, jax.Array)] == [(128, 8)]
+wrong = dc.claim(jax.tree.map(lambda w: 2 * w, made.network), made.claim)
+assert exhaustive._enumerated(wrong).verdict == "refuted"
+odd = dc.Claim(made.claim.target, dc.domains.Points(np.eye(8)[:5]), made.claim.codomain)
+assert exhaustive._enumerated(dc.claim(made.network, odd)).inputs == 5
+"""
+
+
+@pytest.mark.slow
+def test_devices_share_what_is_run():
+    flags = "--xla_force_host_platform_device_count=2"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    found = subprocess.run([sys.executable, "-c", SHARED], env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
 
 
 # The engine ----------------------------------------------------------------------------------------
