@@ -207,6 +207,12 @@ def test_other_claims_about_the_same_network():
     assert proof(larger).verdict == "undecided"
 
 
+def test_it_says_that_it_needs_flint(monkeypatch):
+    monkeypatch.setattr(circuit, "has_flint", lambda: False)
+    with pytest.raises(ValueError, match="pip install"):
+        proof(dc.product_tree(2))
+
+
 # Without a plan ----------------------------------------------------------------------------------
 
 
@@ -355,6 +361,9 @@ def test_polynomials_along_a_sum():
 def test_what_is_read_of_a_plan():
     (level,) = read(Circuit((1.0,), (((Sum(((0, 0.5), (0, 0.25)), 1.0),),),), ()))
     assert level == [(({0: Fraction(3, 4)}, Fraction(1)),)]
+    huge = ({0: Fraction(10) ** 300, 1: Fraction(1)}, Fraction(0))
+    with pytest.raises(Unknown, match="double precision"):
+        meant(gate_of([[1e-300, 0.0]]), (huge, huge), Budget())
     with pytest.raises(Unknown, match="other wires"):
         meant(gate_of([[1.0]], (3,)), level[0], Budget())
 
