@@ -9,9 +9,10 @@ from .certificate import Certificate
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a user may set: `samples` is how many inputs are drawn, where any are."""
+    """What methods are given: how many inputs are drawn, where any are, and the methods for parts, in order."""
 
     samples: int = 10_000
+    methods: tuple["Method", ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -204,7 +204,7 @@ class Proof:
         # What is left out is small beside what is claimed.
         rows = zip(self.target, rounding, limits.tolist(), strict=True)
         return [
-            bounded(self.network.units(k), poly, cell, rounds, max(2.0**-8 * rounds, 2.0**-10 * limit))
+            bounded(self.network.units(k), poly, cell, rounds, max(2.0**-8 * rounds, 2.0**-14 * limit))
             for k, (poly, rounds, limit) in enumerate(rows)
         ]
 
