@@ -12,7 +12,7 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct import systems
-from deepconstruct._certify import boxes
+from deepconstruct._certify import boxes_fractals as boxes
 from deepconstruct._certify.boxes_cells import Cells
 from deepconstruct._certify.boxes_forms import Runner, on_boxes
 from deepconstruct._certify.boxes_slopes import derivatives
@@ -118,9 +118,9 @@ def judged_mutants(name, level, count):
 
 
 def test_mutants_that_fail_are_not_proved():
-    counts = judged_mutants("cantor", 3, 10)
-    assert counts["proved", False] >= 3
-    assert counts["undecided", True] >= 3
+    counts = judged_mutants("cantor", 3, 6)
+    assert counts["proved", False] >= 2
+    assert counts["undecided", True] >= 2
 
 
 @pytest.mark.slow

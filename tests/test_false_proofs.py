@@ -276,8 +276,10 @@ def test_a_domain_of_ones_own_is_enumerated_at_most():
     assert dc.certify(wrong).verdict != "proved"
 
 
-def test_robustness_is_not_covered():
-    assert dc.certify(dc.parity(3), method="exhaustive").covers == ("error",)
+def test_robustness_is_covered_by_proofs_alone():
+    made = dc.parity(3)
+    assert dc.certify(made, method="exhaustive").covers == ("error", "robustness")
+    assert dc.certify(made, method="sampling").covers == ("error",)
 
 
 def test_certificates_name_what_they_rest_on():

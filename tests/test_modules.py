@@ -11,9 +11,14 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct._arithmetic.intervals import bias_array
+from deepconstruct._certify.modules.floats import Floats
 from deepconstruct._certify.modules.folds import AND, XOR, NoFold, forest
-from deepconstruct._certify.modules.method import Modules
+from deepconstruct._certify.modules.grouping import components
+from deepconstruct._certify.modules.method import Modules, _errors, followed
 from deepconstruct._certify.modules.ranges import joint_range, logistic
+from deepconstruct._certify.modules.records import NotModular
+from deepconstruct._certify.modules.rows import distinct_rows, ranks
+from deepconstruct._certify.modules.stages import stages
 from deepconstruct._certify.modules.sums import Sums, coarser, merged, near
 from deepconstruct._certify.modules.wide import EPS, WIDE, plus_up, times_up
 from deepconstruct._certify.modules.wiring import _Tracer, wiring
@@ -31,8 +36,6 @@ from deepconstruct.targets import (
     Product,
     SignsToBits,
 )
-
-DTYPES = ("float32", "float64")
 
 
 def and_tree(dtype):
@@ -75,6 +78,16 @@ SMOOTH = {
         dc.parity(2, dtype=dtype), dc.parity(4, activation="sigmoid", dtype=dtype)
     ),
 }  # fmt: skip
+
+
+DOUBLE = ("relu", "signs", "count", "bounded", "mixed", "sigmoid", "and")
+
+
+def cases(builders):
+    """All in single precision, some in double."""
+    return [
+        (name, dtype) for dtype in ("float32", "float64") for name in builders if dtype == "float32" or name in DOUBLE
+    ]
 
 
 def certify(construction):
@@ -182,6 +195,18 @@ def in_orders(network, x):
     return found
 
 
+def in_double(network, x):
+    """Outputs in double precision."""
+    h = x
+    for layer in flat_layers(network):
+        z, start = h @ np.asarray(as_matrix(layer.linear), float).T + bias_array(layer), 0
+        for activation, width in groups(layer.activation, layer.out_size):
+            z[:, start : start + width] = _plainly(activation, z[:, start : start + width])
+            start += width
+        h = z
+    return h
+
+
 def inputs_of(domain):
     return np.asarray(domain.enumerate(np.arange(domain.cardinality)))
 
@@ -189,8 +214,7 @@ def inputs_of(domain):
 # What is proved.
 
 
-@pytest.mark.parametrize("name", EXACT)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name,dtype", cases(EXACT))
 def test_exact_trees_are_proved(name, dtype):
     construction = EXACT[name](dtype)
     found = certify(construction)
@@ -202,8 +226,7 @@ def test_exact_trees_are_proved(name, dtype):
         assert rational(construction.network, x[row]) == wanted[row].tolist()
 
 
-@pytest.mark.parametrize("name", SMOOTH)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name,dtype", cases(SMOOTH))
 def test_smooth_trees_are_proved_and_not_more(name, dtype):
     construction = SMOOTH[name](dtype)
     found = certify(construction)
@@ -262,6 +285,13 @@ def test_no_rounding_is_allowed_for_where_it_is_needed():
     _check_covers_less(construction, dataclasses.replace(construction.claim.robustness, rounding=1e-9))
 
 
+def test_an_infinite_gain_is_no_bound_and_holds_where_numbers_do():
+    construction = SMOOTH["and"]("float32")
+    for radius, covers in ((0.1, ("error", "robustness")), (1e38, ("error",)), (np.inf, ("error",))):
+        claim = dataclasses.replace(construction.claim, robustness=dc.Robustness(radius, np.inf))
+        assert certify(dc.claim(construction.network, claim)).covers == covers
+
+
 def test_every_output_has_its_own_bound():
     construction = dc.parallel(dc.parity(3, dtype="float32"), dc.parity(8, activation="sigmoid", dtype="float32"))
     found = certify(construction).found
@@ -291,8 +321,6 @@ def test_equal_blocks_are_cut_as_any_map_is():
     assert [level[0][1] for level in quick.levels] == [level[0][1] for level in dense.levels]
     cut = _Tracer(tree)
     for layer in flat_layers(network)[:1]:
-        from deepconstruct._certify.modules.stages import stages
-
         (stage,) = stages(layer)
         below = cut._inputs()
         regular, general = cut._regular(stage, below), cut._general(stage, below)
@@ -501,6 +529,34 @@ def test_the_bound_of_any_network_holds_in_the_worst_rounding():
     assert proved > 10
 
 
+def test_bounds_beside_the_domain_hold_for_any_network():
+    generator, looked = np.random.default_rng(9), 0
+    for index in range(24):
+        n = int(generator.integers(1, 5))
+        sizes = (n, *generator.integers(1, 5, int(generator.integers(1, 4))).tolist(), 1)
+        smooth = index % 2 == 1
+        active = (Sigmoid(float(generator.uniform(0.5, 8))), Identity()) if smooth else (ReLU(), Step(), Square())
+        draw = generator.standard_normal if index % 4 < 2 else lambda shape: generator.integers(-3, 4, shape) / 2
+        network = drawn_network(generator, sizes, draw, active)
+        try:
+            tree = wiring(network, forest(Parity(n), Bits(n)))
+        except NotModular:
+            continue
+        looked += 1
+        x = np.repeat(inputs_of(Bits(n)), 60, axis=0)
+        off = np.concatenate(
+            [generator.choice([-1.0, 1.0], (len(x) // 2, n)), generator.uniform(-1, 1, (len(x) // 2, n))]
+        )
+        for reach in (1e-3, 0.1, 0.7):
+            floats = [Floats("float32", offset=reach)] + [Floats("float32", slope=1.0, reach=reach)] * (not smooth)
+            bounds = [_errors(tree, followed(tree, each), each) for each in floats]
+            for delta in (reach, 0.3 * reach):
+                y = in_double(network, x + delta * off)
+                error = np.abs(y - Parity(n).wide(x)).max()
+                assert all(error <= found[0] + slope[0] * delta for found, slope in bounds)
+    assert looked > 12
+
+
 def test_an_order_in_which_it_rounds_is_no_proof():
     # 1 - 1 + 0.99999994 rounds to 1 in one order alone.
     below = float(np.nextafter(np.float32(1), np.float32(0)))
@@ -669,9 +725,8 @@ def test_ranges_hold_what_is_read(activation):
 def _plainly(activation, z):
     if isinstance(activation, Sigmoid):
         return 1 / (1 + np.exp(-activation.inverse_temperature * z))
-    return {Identity: lambda: z, ReLU: lambda: z * (z > 0), Square: lambda: z * z, Power: lambda: z**3}[
-        type(activation)
-    ]()
+    functions = {Identity: lambda: z, ReLU: lambda: z * (z > 0), Step: lambda: 1.0 * (z > 0), Square: lambda: z * z}
+    return functions[type(activation)]() if type(activation) in functions else z**3
 
 
 def test_slopes_bound_what_moves():
@@ -718,6 +773,50 @@ def test_bounds_are_rounded_up_where_they_round():
     assert times_up(third, third)[0] > third[0] * third[0]
     assert plus_up(np.array([0.5], WIDE), np.array([2.0**20], WIDE))[0] == 2.0**20 + 0.5
     assert plus_up(third, np.array([1e9], WIDE))[0] > third[0] + WIDE.type(1e9)
+
+
+def test_equal_rows_are_found_whatever_their_numbers(monkeypatch):
+    rows = np.random.default_rng(2).integers(-1, 2, (40, 3))
+    for prime in (None, 0):  # with 0 all rows have one number
+        if prime is not None:
+            monkeypatch.setattr("deepconstruct._certify.modules.rows._PRIME", np.uint64(prime))
+        first, kind = distinct_rows(rows)
+        assert np.array_equal(rows[first][kind], rows)
+        assert len(first) == len(np.unique(rows, axis=0))
+    assert ranks(np.array([4, 4, 4, 7, 9, 9])).tolist() == [0, 1, 2, 0, 0, 1]
+
+
+def test_components_link_all_that_is_read_together():
+    generator = np.random.default_rng(3)
+    for _ in range(20):
+        units, count = generator.integers(1, 12, 2).tolist()
+        rows, children = generator.integers(units, size=8), generator.integers(count, size=8)
+        gates, of_unit, of_child = components(rows, children, units, count)
+        # By hand: the least unit that can be reached.
+        least = np.arange(units)
+        for _ in range(units):
+            of = np.full(count, units)
+            np.minimum.at(of, children, least[rows])
+            np.minimum.at(least, rows, of[children])
+        assert gates == len(set(least.tolist()))
+        assert len(set(zip(of_unit.tolist(), least.tolist(), strict=True))) == gates
+        assert np.array_equal(np.flatnonzero(of_child < 0), np.setdiff1d(np.arange(count), children))
+    # So many entries between two that an 8-bit count of them is zero.
+    assert components(np.zeros(256, int), np.zeros(256, int), 1, 1)[2].tolist() == [0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_narrow_floats(dtype):
+    assert certify(dc.parity(16, dtype=dtype)).covers == ("error", "robustness")
+    grouped = dc.parity_shallow(150, dtype=dtype)
+    assert certify(grouped).found == dc.Bound()
+    smooth = dc.parity(8, activation=Sigmoid(16.0), dtype=dtype)
+    found = certify(smooth)
+    assert found.verdict == "proved"
+    x = inputs_of(Bits(8))
+    worst = max(float(np.abs(y - Parity(8).wide(x)).max()) for y in in_orders(smooth.network, x))
+    assert found.found is not None
+    assert worst <= found.found.largest
 
 
 def test_blocks_that_only_look_alike_in_the_first_one():

@@ -79,13 +79,22 @@ def enclose(network: Network, low: np.ndarray, high: np.ndarray, step: np.ndarra
         TypeError: an activation or a map without a rule, or complex weights.
         ValueError: a box without any point.
     """
-    if not np.all(low <= high):
-        raise ValueError("enclose: every box needs low <= high")
-    kind = np.longdouble if network.dtype == np.float64 else np.float64
-    held = Enclosure(low.astype(kind), high.astype(kind), np.zeros(low.shape), step)
+    held = start(network, low, high, step)
     for layer in flat_layers(network):
         held = through(layer, held, network.dtype)
     return held
+
+
+def start(network: Network, low: np.ndarray, high: np.ndarray, step: np.ndarray | None = None) -> Enclosure:
+    """Boxes of inputs.
+
+    Raises:
+        ValueError: a box without any point.
+    """
+    if not np.all(low <= high):
+        raise ValueError("enclose: every box needs low <= high")
+    kind = np.longdouble if network.dtype == np.float64 else np.float64
+    return Enclosure(low.astype(kind), high.astype(kind), np.zeros(low.shape), step)
 
 
 def through(layer: Layer, held: Enclosure, dtype: Any) -> Enclosure:
@@ -95,7 +104,7 @@ def through(layer: Layer, held: Enclosure, dtype: Any) -> Enclosure:
     for activation, width in groups(layer.activation, layer.out_size):
         parts.append(activated(activation, sums.part(start, start + width), dtype))
         start += width
-    return _joined(parts)
+    return joined(parts)
 
 
 def affine(layer: Layer, held: Enclosure, dtype: Any) -> Enclosure:
@@ -115,11 +124,11 @@ def _mapped(linear: AbstractLinear, held: Enclosure, bias: np.ndarray, dtype: An
             inputs = held if isinstance(linear, Stack) else held.part(first, first + part.in_size)
             parts.append(_mapped(part, inputs, bias[start : start + part.out_size], dtype))
             start, first = start + part.out_size, first + part.in_size
-        return _joined(parts)
-    return _summed(weights_of(linear), held, bias, dtype)
+        return joined(parts)
+    return summed(weights_of(linear), held, bias, dtype)
 
 
-def _summed(weights: Weights, held: Enclosure, bias: np.ndarray, dtype: Any) -> Enclosure:
+def summed(weights: Weights, held: Enclosure, bias: np.ndarray, dtype: Any) -> Enclosure:
     """`W h + b` on intervals, which are widened by the roundings of these sums themselves.
 
     Each has `terms + 3` of them, relative to the sum of the moduli, and may underflow as often.
@@ -161,6 +170,13 @@ def activated(activation: AbstractActivation, sums: Enclosure, dtype: Any) -> En
         largest = rounded_up(np.maximum(-low, high)) + error
         error = np.where(largest < float(jnp.finfo(dtype).max), error, np.inf)
     return settled(Enclosure(low, high, error, _step_behind(activation, step)))
+
+
+def evaluation(activation: AbstractActivation, sums: Enclosure, dtype: Any) -> np.ndarray:
+    """What an activation itself rounds, where its pre-activations are floats of the sums."""
+    wide = -rounded_up(-(sums.low - sums.error)), rounded_up(sums.high + sums.error)
+    found = _error(activation, Enclosure(sums.low, sums.high, np.zeros(sums.error.shape)), wide, dtype)
+    return np.where(np.isfinite(sums.error), found, np.inf)
 
 
 def _step_behind(activation: AbstractActivation, step: np.ndarray) -> np.ndarray:
@@ -273,7 +289,8 @@ def _(activation: Softmax, sums, wide, dtype):
     classes, u = sums.error.shape[-1], unit_roundoff(dtype)
     error = sums.error.max(axis=-1, keepdims=True)
     bounded = np.vectorize(lambda e: softmax_error(e, classes, u), otypes=[float])(error)
-    return np.broadcast_to(bounded, sums.error.shape) * (1 + 2.0**-48)
+    flushed = 2 * classes * float(jnp.finfo(dtype).tiny)  # exponentials of logits far below the largest
+    return np.broadcast_to(bounded + flushed, sums.error.shape) * (1 + 2.0**-48)
 
 
 def _ulp(height: np.ndarray, dtype: Any) -> np.ndarray:
@@ -288,6 +305,7 @@ def _sum(passed: np.ndarray, made: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(total), np.inf, total)
 
 
-def _joined(parts: list[Enclosure]) -> Enclosure:
+def joined(parts: list[Enclosure]) -> Enclosure:
+    """Units side by side."""
     low, high, error = (np.concatenate([getattr(p, name) for p in parts], axis=1) for name in ("low", "high", "error"))
     return Enclosure(low, high, error, np.concatenate([part.steps for part in parts]))

@@ -33,6 +33,12 @@ class Weights:
         """The product of the matrix that has `values` in these places with every row of `columns`."""
         return (self.matrix(values) @ columns.T).T
 
+    def transposed(self) -> "Weights":
+        """The entries column by column."""
+        order = np.argsort(self.cols, kind="stable")
+        shape = (self.shape[1], self.shape[0])
+        return Weights(self.cols[order], self.rows[order], self.values[order], shape, self.sum_first)
+
     def matrix(self, values: np.ndarray) -> Any:
         """The sparse matrix that has `values` in these places."""
         from scipy.sparse import csr_array

@@ -1,58 +1,40 @@
-"""Proof that a network of steps and ReLUs recognizes a fractal: at all points of its domain, and beside them.
+"""Proof by boxes: ReLU and step networks on fractals, and of few inputs against the largest of them.
 
-The domain is the set of points in the cube that keep `inner` from the faces of the cells that they are in, and
-leave by `outer` from all cells of a level (where `outer` is 0, by more than doubles can tell from 0); there
-
-    |fl(N)(x') - target(x)| <= error    for all x' within the radius of x,
-
-is shown level by level (`boxes_levels`); or, where the network isn't made of levels, by boxes of the domain on which
-the affine forms of the whole network (`boxes_forms`) are within the claim of the one value that the target can have
-there (`boxes_cells`). Boxes are cut until that is so.
+`boxes_fractals` and `boxes_regions` say what is shown, and how; here is what both have in common: the network is one
+of this library's, of real finite weights, and its rounding is that of the claims' model.
 """
-
-import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.trust import is_known
-from ..construction import Bound, Construction, largest
-from ..domains import Fractal
-from ..network import block_layers
-from ..targets import Fractal as Indicator
-from .boxes_cells import Cells
-from .boxes_forms import Runner, on_boxes
-from .boxes_levels import Levels
-from .boxes_search import Judged, Undecided, search
+from ..construction import Bound, Construction
+from ..domains import Box
+from ..network import Network, block_layers
+from . import boxes_fractals, boxes_regions
+from .boxes_forms import Runner
+from .boxes_search import Undecided
 from .boxes_stages import ACTIVATIONS, WIDEST, is_plain, stages_of
-from .certificate import Certificate, Evidence, certificate, undecided
+from .certificate import Certificate, certificate, undecided
 from .method import Method, Options
-
-_LARGEST = 4
-# At most so many boxes, and so many times all weights that they are sent through.
-_BOXES, _WORK = 300_000, 2e8
-
-
-@dataclasses.dataclass(frozen=True)
-class Boxes(Evidence):
-    """So many boxes were decided: of single `"levels"`, or for the `"whole"` network at once."""
-
-    of: str
-    count: int
 
 
 def _applies(construction: Construction) -> str | None:
     claim, network = construction.claim, construction.network
-    domain, target = claim.domain, claim.target
-    if type(domain) is not Fractal or type(target) is not Indicator:
-        return f"boxes are about fractals; {construction.name} is on {domain}"
-    same = (target.system.linear, target.system.offsets) == (domain.system.linear, domain.system.offsets)
-    if not same or target.level != domain.level:
-        return f"the domain is of another fractal than the target: {domain} against {target.name}"
-    if not (-domain.inner <= target.tolerance < domain.outer or -domain.inner <= target.tolerance < 0):
-        return f"between the margins {-domain.inner:g} and {domain.outer:g}, {target.name} has {target.tolerance:g}"
-    if domain.size > _LARGEST:
-        return f"boxes are cut in up to {_LARGEST} dimensions; {domain} has {domain.size}"
+    reason = _unknown(network) or _kind(construction).unfit(claim)
+    if reason is not None:
+        return reason
+    if (network.in_size, network.out_size) != (claim.domain.size, claim.codomain.size):
+        return "network, domain and codomain differ in size"
+    return None
+
+
+def _kind(construction: Construction):
+    return boxes_regions if type(construction.claim.domain) is Box else boxes_fractals
+
+
+def _unknown(network: Network) -> str | None:
+    """Why nothing can be said of a network."""
     if not jnp.issubdtype(network.dtype, jnp.floating):
         return "boxes are about real weights"
     layers = block_layers(network.layers)
@@ -60,10 +42,6 @@ def _applies(construction: Construction) -> str | None:
         return "boxes take ReLU and step units behind plain sums of this library's maps"
     if max(network.in_size, *(layer.out_size for layer in layers)) > WIDEST:
         return f"boxes take layers of up to {WIDEST} units"
-    if (network.in_size, network.out_size) != (domain.size, 1) or claim.codomain.size != 1:
-        return "network, domain and codomain differ in size"
-    if not np.all(claim.codomain.contains(np.array([[0.0], [1.0]]))):
-        return f"{claim.codomain} doesn't hold 0 and 1"
     return None
 
 
@@ -72,11 +50,10 @@ def _run(construction: Construction, options: Options) -> Certificate:
     stages = stages_of(network)
     if not all(np.all(np.isfinite(stage.weights)) and np.all(np.isfinite(stage.bias)) for stage in stages):
         return undecided(construction, METHOD.name, "a weight isn't finite")
-    runner = Runner(stages, network.dtype)
-    found = _proved(construction, runner)
-    if isinstance(found, str):
-        return undecided(construction, METHOD.name, found)
-    error, evidence, radius = found
+    try:
+        error, evidence, radius = _kind(construction).proved(claim, Runner(stages, network.dtype))
+    except Undecided as reason:
+        return undecided(construction, METHOD.name, str(reason))
     return certificate(
         construction,
         METHOD.name,
@@ -90,63 +67,13 @@ def _run(construction: Construction, options: Options) -> Certificate:
     )
 
 
-def _proved(construction: Construction, runner: Runner) -> tuple[float, Evidence, float] | str:
-    """The error, and for which radius it was proved; or why not."""
-    claim = construction.claim
-    domain, allowed, radius = claim.domain, largest(claim.error.absolute), claim.robustness.radius
-    assert isinstance(domain, Fractal)
-    ways = [(_by_levels, runner, radius), (_by_levels, runner.wide, radius), (_by_levels, runner, 0.0)]
-    reason = ""
-    for prove, sent, off in (*ways, (_at_once, runner, radius), (_at_once, runner, 0.0)):
-        try:
-            return *prove(domain, sent, allowed, off), off
-        except Undecided as undecided:
-            reason = str(undecided)
-    return reason
-
-
-def _by_levels(domain: Fractal, runner: Runner, allowed: float, radius: float) -> tuple[float, Evidence]:
-    levels = Levels(domain, runner, allowed)
-    levels.prove(radius)
-    return levels.worst, Boxes("levels", levels.count)
-
-
-def _at_once(domain: Fractal, runner: Runner, allowed: float, radius: float) -> tuple[float, Evidence]:
-    found = _Whole(domain, runner, allowed, radius)
-    limit = int(min(_BOXES, _WORK / sum(stage.weights.size for stage in runner.stages)))
-    # Cells of the last level have half sides of at least the smallest singular value to that power.
-    edge = float(np.linalg.svd(domain.system.linear.array, compute_uv=False).min()) ** domain.level
-    side = np.ones((1, domain.size))
-    count = search(-side, side, found.judge, limit, (domain.inner + domain.outer) * edge / 64)
-    return found.worst, Boxes("whole", count)
-
-
-class _Whole:
-    """The whole network on boxes of the domain."""
-
-    def __init__(self, domain: Fractal, runner: Runner, allowed: float, radius: float):
-        self.runner, self.allowed, self.radius, self.worst = runner, allowed, radius, 0.0
-        self.cells = Cells(domain, domain.level)
-
-    def judge(self, low: np.ndarray, high: np.ndarray) -> Judged:
-        found = self.cells.possible(low, high)
-        kept = np.flatnonzero(found.zero | found.one)
-        forms, ways = self.runner.run(on_boxes(low[kept], high[kept], self.radius), 0, len(self.runner.stages))
-        ends = forms.float_ends()
-        wanted = found.one[kept].astype(float)
-        off = np.maximum(*(np.abs(end[:, 0] - wanted) for end in ends)) * (1 + 2.0**-50)
-        fine = (found.zero != found.one)[kept] & (off <= self.allowed)
-        self.worst = max(self.worst, float(off[fine].max(initial=0.0)))
-        done, shares = np.ones(len(low), bool), np.zeros_like(low)
-        done[kept], shares[kept] = fine, ways.shares
-        return Judged(done, found.axis, found.place, shares)
-
-
 METHOD = Method(
     name="boxes",
-    where="networks of steps and ReLUs on fractals in up to four dimensions",
-    does="boxes of the domain are cut until the network, with its rounding, is decided on each",
+    where="ReLU and step networks on fractals of up to 4 coordinates, and ReLU networks of up to 4 inputs in a box "
+    "that give the largest of them or affine functions",
+    does="boxes, or regions between kinks, are cut until network and rounding are decided on each",
     verdicts=("proved",),
     applies=_applies,
     run=_run,
+    searches=True,
 )

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from .._arithmetic.trust import is_known
@@ -41,13 +42,19 @@ def range_exponent(dtype: Any) -> int:
 
 
 def runner(network: Network) -> Callable[[np.ndarray], np.ndarray]:
-    """The compiled network, from and to NumPy.
+    """The compiled network, from and to NumPy; where there are several devices, each runs a share of the inputs.
 
     What was compiled before is used again where it can't have changed: for networks of this library's
     classes. Functions of a user's own may depend on what isn't seen here.
     """
     run = _run if is_known(network, _PURE) else jax.jit(lambda network, x: _forward(network, x))
-    return lambda x: np.asarray(run(network, x))
+    devices = jax.local_devices()
+    if len(devices) == 1:
+        return lambda x: np.asarray(run(network, x))
+    mesh = Mesh(np.array(devices), ("inputs",))
+    everywhere, spread = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("inputs"))
+    network = jax.device_put(network, everywhere)
+    return lambda x: np.asarray(run(network, x if len(x) % len(devices) else jax.device_put(x, spread)))
 
 
 def _forward(network: Network, x: Array) -> Array:

@@ -97,7 +97,7 @@ def _proved(construction: Construction) -> Certificate:
 def _climbs(network: Network, bounds: Sequence[Fraction], budget: Budget) -> list[Climb]:
     known: dict[tuple, Poly] = {}
 
-    def meaning(gate: Gate, depth: int, place: int) -> Poly:
+    def meaning(gate: Gate, depth: int, place: int, bounds: tuple[Fraction, ...]) -> Poly:
         if gate.key not in known:
             known[gate.key] = polynomial(gate, budget)
         return known[gate.key]

@@ -17,15 +17,17 @@ import numpy as np
 
 from .._arithmetic.exactness import exact_digits
 from .._arithmetic.integers import on_grid, products
-from .._arithmetic.ranges import TRUSTED
+from .._arithmetic.ranges import TRUSTED, rounded_up
 from .._arithmetic.running import Enclosure, enclose
 from .._arithmetic.trust import is_known
+from .._io.progress import progress_bar
 from ..activations import GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh
 from ..construction import Bound, Claim, Construction
 from ..domains import AbstractDomain, Bits, Box, Points, Product, Signs, Space
 from ..network import Network, block_layers
 from .certificate import Certificate, Evidence, certificate, undecided
 from .comparison import compared
+from .moved import can_be_moved, stands_moved
 from .values import Values, gaps, summed_up, target_values, value_kind, value_trust
 
 RATIONAL = (Identity, ReLU, Step, Square, Power)
@@ -34,8 +36,12 @@ SMOOTH = (GELU, Exp, Sigmoid, SiLU, Sin, Softmax, Softplus, Tanh)
 _CELLS = 2**21
 # Balls in floats of extended precision are no wider, relative to the largest of the values.
 _BALLS = 2.0**-50
-# So many products are made in all: about a minute, on a grid and in intervals.
-_GRID_WORK, _WORK = 2**35, 2**31
+# So many products are made in all: about a minute or two, on a grid and in intervals.
+_GRID_WORK, _WORK = 2**34, 2**28
+# So many products are followed beside the points: a few seconds.
+_MOVED_WORK = 2**21
+# From this many blocks on, a bar shows how far the proof is.
+_LONG = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,25 +84,37 @@ def prove(construction: Construction, method: str) -> Certificate:
     reason = pointwise_reason(construction)
     if reason is not None:
         return undecided(construction, method, reason)
-    found = _Totals(construction.claim)
+    found, shells = _Totals(construction.claim), _shells(construction)
+    moved = shells >= 1
     digits = exact_digits(construction.network, construction.claim.domain)
     try:
         for x, units in _blocks(construction, digits):
-            found.add(x, units)
+            real = found.add(x, units)
             if not found.holds:
                 return undecided(construction, method, "a bound at a point is above the claim, or not finite")
+            moved = moved and stands_moved(construction, x, real, shells)
     except (TypeError, ValueError) as error:
         return undecided(construction, method, str(error))
-    return _certificate(construction, method, found, digits)
+    return _certificate(construction, method, found, digits, moved)
 
 
-def _certificate(construction: Construction, method: str, found: "_Totals", digits: int | None) -> Certificate:
+def _shells(construction: Construction) -> float:
+    """How many shells around every point may be looked at: none where the claim has none, or that is too much work."""
+    count, work = construction.claim.domain.cardinality, products(construction.network)
+    assert count is not None
+    return _MOVED_WORK / max(count * work * construction.network.out_size, 1) if can_be_moved(construction) else 0.0
+
+
+def _certificate(
+    construction: Construction, method: str, found: "_Totals", digits: int | None, moved: bool
+) -> Certificate:
     smooth = not is_known(construction.network, RATIONAL)
     return certificate(
         construction,
         method,
         "proved",
         ran=False,
+        covers=("error", "robustness") if moved else ("error",),
         found=found.bound(),
         inputs=construction.claim.domain.cardinality,
         evidence=Pointwise(digits, found.real, found.rounding),
@@ -122,9 +140,12 @@ def _blocks(construction: Construction, digits: int | None) -> Iterator[tuple[np
         raise ValueError(f"{count:,} inputs of {work:,} products each are too many to prove one by one")
     block = max(1, _CELLS // max(network.in_size, *(layer.out_size for layer in block_layers(network.layers))))
     run = _runner(network, domain, digits)
-    for start in range(0, count, block):
-        x = np.asarray(domain.enumerate(np.arange(start, min(start + block, count), dtype=np.int64)), np.float64)
-        yield x, run(x)
+    with progress_bar(total=count, unit="input", shown=count >= _LONG * block) as bar:
+        for start in range(0, count, block):
+            numbers = np.arange(start, min(start + block, count), dtype=np.int64)
+            x = np.asarray(domain.enumerate(numbers), np.float64)
+            yield x, run(x)
+            bar.update(len(x))
 
 
 def _runner(network: Network, domain: AbstractDomain, digits: int | None) -> Callable[[np.ndarray], Enclosure]:
@@ -147,8 +168,8 @@ class _Totals:
         self.real = self.rounding = self._relative = 0.0
         self._absolute = np.zeros(claim.codomain.size)
 
-    def add(self, x: np.ndarray, units: Enclosure) -> None:
-        """What the network gives at inputs."""
+    def add(self, x: np.ndarray, units: Enclosure) -> np.ndarray:
+        """Take in what the network gives at inputs: by how much it is off there over the reals, rounded up."""
         values = self._values(x)
         with np.errstate(all="ignore"):
             real = gaps(units, values)
@@ -160,6 +181,7 @@ class _Totals:
         self._relative = max(self._relative, float(relative.max()))
         self.real = max(self.real, float(real.max()))
         self.rounding = max(self.rounding, float(units.error.max()))
+        return rounded_up(real)
 
     def _values(self, x: np.ndarray) -> Values:
         try:

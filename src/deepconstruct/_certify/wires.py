@@ -11,6 +11,7 @@ where `g_a` are the coefficients of `G_i`, and `B_j` bounds `|P_j|`. All of this
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
@@ -152,11 +153,12 @@ def levels_of(network: Network) -> list[Level]:
 
 def _stages(layer: Layer) -> Iterator[Stage]:
     """The maps of a layer one by one: what is between two of them is rounded."""
-    *inner, last = split(layer.linear)
+    parts = [[part] * width for part, width in groups(layer.activation, layer.out_size)]
+    activations = tuple(part for group in parts for part in group)
+    *inner, last = split(layer.linear, [type(part) is NoActivation for part in activations])
     for linear in inner:
         yield _stage(linear, np.zeros(linear.out_size), (NoActivation(),) * linear.out_size)
-    parts = [[part] * width for part, width in groups(layer.activation, layer.out_size)]
-    yield _stage(last, bias_array(layer), tuple(part for group in parts for part in group))
+    yield _stage(last, bias_array(layer), activations)
 
 
 def _stage(linear: AbstractLinear, bias: np.ndarray, activations: tuple[AbstractActivation, ...]) -> Stage:
@@ -172,19 +174,32 @@ def _copies(count: int) -> Stage:
     return _stage(Identity(count), np.zeros(count), (NoActivation(),) * count)
 
 
-def split(linear: AbstractLinear) -> list[AbstractLinear]:
-    """The maps that are run one after another, the first first, also where they stand inside of sums and stacks."""
+def split(linear: AbstractLinear, sums: Sequence[bool] | None = None) -> list[AbstractLinear]:
+    """The maps that are run one after another, the first first, also where they stand inside of sums and stacks.
+
+    Where one part has fewer of them it waits: before its map, or behind it where all of its rows are known to be
+    mere `sums`, such as the readout of a shallower network.
+    """
     if isinstance(linear, Composed):
-        return [*split(linear.inner), *split(linear.outer)]
+        return [*split(linear.inner), *split(linear.outer, sums)]
     if not isinstance(linear, _SUMS):
         return [linear]
-    parts = [split(part) for part in linear.parts]
+    ends = [*itertools.accumulate((part.out_size for part in linear.parts), initial=0)]
+    known = [None if sums is None else sums[start:stop] for start, stop in itertools.pairwise(ends)]
+    parts = [split(part, rows) for part, rows in zip(linear.parts, known, strict=True)]
     depth = max(map(len, parts))
     if depth == 1:
         return [linear]
-    padded = [[Identity(part[0].in_size)] * (depth - len(part)) + part for part in parts]
+    padded = [_padded(part, depth, rows) for part, rows in zip(parts, known, strict=True)]
     first, *others = (tuple(part[place] for part in padded) for place in range(depth))
     return [type(linear)(first), *map(DirectSum, others)]
+
+
+def _padded(maps: list[AbstractLinear], depth: int, sums: Sequence[bool] | None) -> list[AbstractLinear]:
+    missing = depth - len(maps)
+    if sums is not None and all(sums):
+        return maps + [Identity(maps[-1].out_size)] * missing
+    return [Identity(maps[0].in_size)] * missing + maps
 
 
 def _halvings(linear: AbstractLinear) -> np.ndarray:
@@ -211,8 +226,8 @@ class Climb:
     below: list[Fraction]
 
 
-# For a gate, its level and its place there: what it computes, of variables numbered as its wires.
-Meaning = Callable[[Gate, int, int], Poly]
+# For a gate, its level, its place there and bounds of its wires: what it computes, of variables numbered as these.
+Meaning = Callable[[Gate, int, int, tuple[Fraction, ...]], Poly]
 # For a gate, what it computes and bounds of its floats: its error.
 Error = Callable[[Gate, Poly, tuple[Fraction, ...]], Fraction]
 
@@ -223,7 +238,9 @@ def meanings(levels: Sequence[Level], bounds: Sequence[Fraction], meaning: Meani
     below, sizes = [variable(i) for i in range(len(bounds))], list(bounds)
     for depth, level in enumerate(levels):
         gates = list(level.gates())
-        local = [meaning(gate, depth, place) for place, gate in enumerate(gates)]
+        local = [
+            meaning(gate, depth, place, tuple(sizes[wire] for wire in gate.wires)) for place, gate in enumerate(gates)
+        ]
         above = [
             compose(poly, [below[wire] for wire in gate.wires], budget) for gate, poly in zip(gates, local, strict=True)
         ]

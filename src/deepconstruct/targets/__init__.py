@@ -15,6 +15,7 @@ from .fourier import DFT as DFT
 from .fractal import Fractal as Fractal
 from .functions import (
     BooleanFunction as BooleanFunction,
+    Largest as Largest,
     Parity as Parity,
     Polynomial as Polynomial,
     Product as Product,
@@ -39,6 +40,7 @@ __all__ = [
     "GaussianClassifier",
     "HamiltonianClassifier",
     "Iterated",
+    "Largest",
     "Parallel",
     "Parity",
     "Polynomial",

@@ -70,6 +70,35 @@ class Product(Formula):
         return _product(x)
 
 
+@dataclasses.dataclass(frozen=True)
+class Largest(Formula):
+    """The largest of `n` real numbers.
+
+    Example:
+        >>> import deepconstruct as dc, numpy as np
+        >>> dc.targets.Largest(3)(np.array([0.5, 2.0, -1.0])).tolist()
+        [2.0]
+    """
+
+    n: int
+
+    def __post_init__(self):
+        check_size("Largest", "n", self.n)
+
+    @property
+    def name(self):
+        return f"largest({self.n})"
+
+    def _evaluate(self, x):
+        return x.max(axis=-1, keepdims=True)
+
+    def _exactness(self, given):
+        return own(self, given if given == "rational" else None)
+
+    def _exact(self, x):
+        return x.max(axis=-1, keepdims=True)
+
+
 def _product(x: np.ndarray) -> np.ndarray:
     x = x if is_small(x, 1) else unified(x)[0]
     return x.prod(axis=-1, keepdims=True)

@@ -7,13 +7,12 @@ all that can occur, and the label of a combination is the fold of theirs; gates 
 
     |fl(network(x)) - target(x)| <= max over states of |box - target's value for the label|.
 
-What is trusted: that results are rounded or flushed as claims say, activations within their `ulps()`, extended
-precision of NumPy (sums, products, and `exp` to one unit in the last place, for sigmoids alone).
+It trusts that extended precision of NumPy adds and multiplies as IEEE 754 says; for sigmoids also that its `exp` is
+right to one unit in the last place, and that activations keep their `ulps()`. See `units` for what rounds.
 """
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,10 +26,12 @@ from ...linear import AbstractLinear, Butterfly, Composed, DirectSum, SignPatter
 from ...network import Network, block_layers, stack_size
 from ..certificate import Certificate, Evidence, certificate, undecided
 from ..method import Method, Options
+from .floats import Floats
 from .folds import Forest, NoFold, forest, image
 from .records import Gate, Input, NotModular, Wiring
 from .robustness import holds_beside
-from .states import Floats, States, gate_states, input_states, output_errors
+from .states import gate_states, input_states, output_errors
+from .units import States
 from .wide import up
 from .wiring import wiring
 
@@ -93,34 +94,40 @@ def _is_merged(linear: AbstractLinear) -> bool:
 
 def _run(construction: Construction, options: Options) -> Certificate:
     claim, network = construction.claim, construction.network
+    floats = Floats(network.dtype)
     try:
         tree = wiring(network, _forest(claim))
-        floats = Floats(network.dtype)
         states = followed(tree, floats)
-        errors = _errors(tree, states, floats)[0]
     except NotModular as reason:
         return undecided(construction, METHOD.name, str(reason))
+    errors = _errors(tree, states, floats)[0]
     if not np.all(errors <= spread(claim.error.absolute, claim.codomain.size)):
         return undecided(construction, METHOD.name, f"the bound is {errors.max():.3g}, above the claim")
 
-    def moved(tree: Wiring, **how: float) -> tuple[np.ndarray, np.ndarray]:
-        floats = Floats(network.dtype, **how)
-        return _errors(tree, followed(tree, floats), floats)
+    def moved(part: Wiring, **how: float) -> tuple[np.ndarray, np.ndarray]:
+        inside = dataclasses.replace(floats, **how)
+        return _errors(part, followed(part, inside), inside)
 
-    beside = holds_beside(tree, claim, moved)
-    has_sigmoids = any(isinstance(part, Sigmoid) for part in _plain(network))
-    wide = "extended precision of NumPy" + (", its exp to one unit in the last place" if has_sigmoids else "")
     return certificate(
         construction,
         METHOD.name,
         "proved",
         ran=False,
-        covers=("error", "robustness") if beside else ("error",),
+        covers=("error", "robustness") if holds_beside(tree, claim, moved) else ("error",),
         found=Bound(errors if isinstance(claim.error.absolute, tuple) else float(errors.max())),
         inputs=0,
         evidence=_evidence(tree, states),
-        trusts=(wide,),
+        trusts=tuple(_trusts(network)),
     )
+
+
+def _trusts(network: Network) -> Iterator[str]:
+    plain = [part for layer in block_layers(network.layers) for part, _ in groups(layer.activation, layer.out_size)]
+    if any(isinstance(part, Sigmoid) for part in plain):
+        yield "activations within their units in the last place"
+        yield "extended precision of NumPy, its exp to one unit in the last place"
+    else:
+        yield "extended precision of NumPy"
 
 
 def followed(tree: Wiring, floats: Floats) -> list[States]:
@@ -145,11 +152,6 @@ def _errors(tree: Wiring, states: list[States], floats: Floats) -> tuple[np.ndar
         pairs = [(up(error), up(slope)) for error, slope in output_errors(tree, states, floats)]
     errors, slopes = np.array(pairs).T
     return errors[tree.index], slopes[tree.index]
-
-
-def _plain(network: Network) -> Iterator[Any]:
-    for layer in block_layers(network.layers):
-        yield from (activation for activation, _ in groups(layer.activation, layer.out_size))
 
 
 def _evidence(tree: Wiring, states: list[States]) -> Modules:

@@ -19,6 +19,7 @@ from .rows import distinct_rows
 from .stages import Stage, equal_block, stages
 
 _KINDS = 4096
+_UNITS = 2**13  # of one gate
 
 
 def wiring(network: Network, forest: Forest) -> Wiring:
@@ -86,6 +87,8 @@ class _Tracer:
         entries = rows, cols, _ = stage.entries()
         parts = components(rows, below.gate[cols], stage.linear.out_size, len(below.kind))
         layout = Layout(stage, self._indices(stage), below, *parts, entries)
+        if np.bincount(layout.of_unit).max() > _UNITS:
+            raise NotModular("a gate has too many units")
         node, covered = _combined(layout)
         orders = layout.orders()
         place, child_place = layout.places(*orders)
@@ -99,38 +102,45 @@ class _Tracer:
         return self._lifted(Cut(layout.of_unit, place, kind, node, covered))
 
     def _regular(self, stage: Stage, below: Cut) -> Cut | None:
-        """The gates of equal blocks, which are the blocks; `None` where they aren't all alike.
-
-        Every unit below is read by one block. So a block that holds all units of some gates shares none of them.
-        """
+        """The gates of equal blocks, which are the blocks; `None` where they aren't all alike."""
         equal = equal_block(stage)
         if equal is None:
             return None
         (outer, out_block, in_block, inner), weights, bias = equal
         gates, places = (part.reshape(outer, in_block, inner) for part in (below.gate, below.place))
-        same = gates[0, :, 0][:, None] == gates[0, :, 0]
-        first = same.argmax(axis=1)
+        first = (gates[0, :, :1] == gates[0, :, 0]).argmax(axis=1)
         heads = np.flatnonzero(first == np.arange(in_block))
-        if np.any(places != places[:1, :, :1]) or np.any(gates != gates[:, first]):
-            return None
         kinds, nodes = below.kind[gates[:, heads]], below.node[gates[:, heads]]
         sizes = [self.kinds[kind].units for kind in kinds[0, :, 0].tolist()]
-        if np.any(kinds != kinds[:1, :, :1]) or sum(sizes) != in_block:
-            return None
         folds = self.forest.kind[nodes[:, 0]]
+        if not _alike(gates, places, kinds, first) or sum(sizes) != in_block:
+            return None
         if np.any(nodes != nodes[:, :1]) or np.any(nodes < 0) or np.any(folds != folds[0, 0]):
             return None
-        # Columns child by child, as its units are numbered: a stable sort by places, then by children.
+        # Columns child by child, as its units are numbered.
         columns = np.lexsort((places[0, :, 0], np.searchsorted(heads, first)))
         activations = (stage.activations[0][0],) * out_block
-        fold = int(folds[0, 0])
-        self.kinds.append(gate(kinds[0, :, 0].tolist(), sizes, weights[:, columns], bias, activations, fold))
+        self.kinds.append(
+            gate(kinds[0, :, 0].tolist(), sizes, weights[:, columns], bias, activations, int(folds[0, 0]))
+        )
         shape = (outer, out_block, inner)
         owner = np.broadcast_to(np.arange(outer * inner).reshape(outer, 1, inner), shape).reshape(-1)
         place = np.broadcast_to(np.arange(out_block)[:, None], shape).reshape(-1)
         covered = below.covered[gates[:, heads]].sum(axis=1).reshape(-1)
         kind = np.full(outer * inner, len(self.kinds) - 1)
         return self._lifted(Cut(owner, place, kind, nodes[:, 0].reshape(-1), covered))
+
+
+def _alike(gates: np.ndarray, places: np.ndarray, kinds: np.ndarray, first: np.ndarray) -> bool:
+    """Whether all blocks read gates of the same kinds in the same way.
+
+    All arrays are `(outer, units of a block, inner)`; `first` is where the gate of a unit comes up first in a block.
+    Every unit below is read by one block. So a block with as many units as its gates have in all, each of which was
+    found to stand where it does in the first block, holds these gates as a whole and shares none with another.
+    """
+    same_gates = np.array_equal(gates, gates[:, first])
+    same_places = bool(np.all(places == places[:1, :, :1]))
+    return same_gates and same_places and bool(np.all(kinds == kinds[:1, :, :1]))
 
 
 def _combined(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
