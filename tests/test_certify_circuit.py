@@ -103,6 +103,39 @@ def test_a_gate_over_the_reals_against_50_digits(activation):
     assert 0.3 * real < worst <= real
 
 
+def half_ulp(value):
+    """Half the distance of floats of single precision at a number."""
+    return 2.0**-24 * 2.0 ** math.floor(math.log2(abs(value))) if value else 0.0
+
+
+def total_of(terms):
+    """Half ulps of all partial sums but the first, the terms of each sign together."""
+    partial = np.cumsum(sorted(terms, key=lambda term: (term < 0, -abs(term))))
+    return sum(map(half_ulp, partial[1:]))
+
+
+@pytest.mark.parametrize(("activation", "ulps"), [("sigmoid", 3), ("exp", 2)])
+def test_rounding_against_the_worst_that_the_model_allows(activation, ulps):
+    """To first order: every operation errs by half an ulp, activations by `ulps` ones, all to the worse side."""
+    construction = dc.product_tree(2, activation=activation, dtype="float32")
+    rounding = proof(construction).evidence.rounding
+    (level,) = levels_of(construction.network)
+    (gate,) = level.gates()
+    function = {"sigmoid": lambda z: 1 / (1 + math.exp(-z)), "exp": math.exp}[activation]
+    worst = 0.0
+    for x in [(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (0.7, 0.9)]:
+        read, off = [], 0.0
+        for row, bias, v in zip(gate.weights.tolist(), gate.biases.tolist(), gate.readout.tolist(), strict=True):
+            terms = [w * y for w, y in zip(row, x, strict=True)]
+            value = function(sum(terms) + bias)
+            slope = value * (1 - value) if activation == "sigmoid" else value
+            moved = total_of([*terms, bias]) + sum(map(half_ulp, terms)) * (math.frexp(abs(row[0]))[0] != 0.5)
+            off += abs(v) * (slope * moved + 2 * ulps * half_ulp(value)) + half_ulp(v * value)
+            read.append(v * value)
+        worst = max(worst, off + total_of(read))
+    assert 0.5 * rounding < worst <= rounding
+
+
 def test_half_precision_runs_within_what_is_proved():
     """Exponentials are of use in half precision; orders of summation are drawn."""
     construction = dc.product_tree(2, activation="exp", dtype="float16")
@@ -172,6 +205,12 @@ def test_other_claims_about_the_same_network():
         proof(dc.parity(3))
     larger = claiming(construction, error=dc.Bound(relative=1.0))
     assert proof(larger).verdict == "undecided"
+
+
+def test_it_says_that_it_needs_flint(monkeypatch):
+    monkeypatch.setattr(circuit, "has_flint", lambda: False)
+    with pytest.raises(ValueError, match="pip install"):
+        proof(dc.product_tree(2))
 
 
 # Without a plan ----------------------------------------------------------------------------------
@@ -322,6 +361,9 @@ def test_polynomials_along_a_sum():
 def test_what_is_read_of_a_plan():
     (level,) = read(Circuit((1.0,), (((Sum(((0, 0.5), (0, 0.25)), 1.0),),),), ()))
     assert level == [(({0: Fraction(3, 4)}, Fraction(1)),)]
+    huge = ({0: Fraction(10) ** 300, 1: Fraction(1)}, Fraction(0))
+    with pytest.raises(Unknown, match="double precision"):
+        meant(gate_of([[1e-300, 0.0]]), (huge, huge), Budget())
     with pytest.raises(Unknown, match="other wires"):
         meant(gate_of([[1.0]], (3,)), level[0], Budget())
 

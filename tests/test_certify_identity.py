@@ -13,8 +13,8 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct._certify.monomials import Budget, Unknown, moved, powers_of_sums, size
-from deepconstruct._certify.polynomial_targets import inverted, logarithm, logits_of, target_polynomials
-from deepconstruct._certify.wires import split
+from deepconstruct._certify.polynomial_targets import exact, inverted, logarithm, logits_of, target_polynomials
+from deepconstruct._certify.wires import levels_of, split
 from deepconstruct.activations import Concatenate, Identity, Power, Softmax, Square
 from deepconstruct.domains import Bits, Box, Points, Space
 from deepconstruct.linear import Composed, Dense, DirectSum, SignPatterns, SignProduct, Stack
@@ -257,6 +257,22 @@ def test_sizes_and_changes_of_polynomials():
     assert moved(poly, bounds, off) == 3 * (Fraction(25, 4) - 4) + 2 * Fraction(1, 2)
 
 
+def test_rounding_against_the_worst_that_the_model_allows():
+    """At a corner, with half an ulp of every operation and one of every square, nothing is above what is proved."""
+    evidence = proof(dc.product_tree(2, activation="square", dtype="float32")).evidence
+    (level,) = levels_of(dc.product_tree(2, activation="square", dtype="float32").network)
+    (gate,) = level.gates()
+    assert np.all(np.frexp(np.abs(gate.weights))[0] == 0.5)
+    u = 2.0**-24
+    sums = gate.weights @ np.ones(2)
+    squares = sums**2
+    # One addition before; one unit in the last place of a square; one addition of the two of them.
+    worst = np.abs(gate.readout) @ (2 * np.abs(sums) * u * np.abs(sums) + 2 * u * squares) + u * abs(
+        gate.readout @ squares
+    )
+    assert 0.99 * evidence.rounding < worst <= evidence.rounding
+
+
 @pytest.mark.slow
 def test_too_many_terms_are_left_open():
     rng = np.random.default_rng(0)
@@ -315,6 +331,19 @@ def test_logits_of_hamiltonians_and_what_has_none():
     for spread in ([[1.0, 0.5], [0.25, 1.0]], [[1.0, 2.0], [2.0, 1.0]]):
         with pytest.raises(Unknown):
             logits_of(GaussianClassifier([[0.0, 0.0]], [spread], (1.0,)), 2, Budget())
+
+
+def test_numbers_of_other_types_are_taken_as_they_are():
+    for value in (np.float32(0.1), np.float64(0.1), 0.1, 3, Fraction(1, 3)):
+        assert exact(value) == value
+    assert abs(exact(np.longdouble(1) / 3) - Fraction(1, 3)) <= float(np.finfo(np.longdouble).eps)
+    for value in (math.nan, -math.inf, np.float32(np.inf), "1"):
+        with pytest.raises(Unknown, match="finite number"):
+            exact(value)
+    # A third in extended precision is another prior than one in double precision.
+    target = HamiltonianClassifier(Polynomial(1, ((), ())), (np.longdouble(1) / 3, 2 / 3))  # pyright: ignore
+    (first, _), _ = logits(target, 1)
+    assert abs(first[()] - logarithm(exact(np.longdouble(1) / 3))[0]) < 1e-40
 
 
 def test_inverses_and_logarithms():

@@ -112,8 +112,8 @@ def certified(construction):
 def test_the_real_part_is_an_upper_bound_and_tight(name):
     gate = dc.multiplication_gate(activation=name, dtype="float64", bound=2.0)
     bound = proved(gate)
-    largest = max(off_the_product(gate, x) for x in 2 * grid(2, 9) if x[0] >= abs(x[1]))
-    assert largest <= bound.real <= 1.1 * largest + bound.rounding / 100
+    largest = max(off_the_product(gate, x) for x in 2 * grid(2, 7) if x[0] >= abs(x[1]))
+    assert largest <= bound.real <= 1.15 * largest + bound.rounding / 100
 
 
 @pytest.mark.parametrize("activation", SMOOTH, ids=lambda kind: kind.name())
@@ -218,7 +218,7 @@ def worst_rounding(construction, x, u, *, ordered):
 def test_adversaries_stay_within_the_rounding_and_come_near(name, ordered):
     gate = dc.multiplication_gate(activation=name, dtype="float32")
     bound = proved(gate, ordered=ordered).rounding
-    x = np.random.default_rng(0).uniform(-1, 1, (24, 2)).astype(np.float32).astype(float)
+    x = np.random.default_rng(0).uniform(-1, 1, (8, 2)).astype(np.float32).astype(float)
     x = np.concatenate([x, grid(2, 2)])
     seen = max(worst_rounding(gate, row, 2.0**-24, ordered=ordered) for row in x)
     assert bound / 2.5 <= seen <= bound
@@ -289,7 +289,7 @@ def test_gates_of_all_activations_are_proved(name, dtype):
     assert any("Arb" in text for text in found.trusts)
 
 
-@pytest.mark.parametrize(("n", "options"), [(1, {}), (4, {}), (5, {"activation": "power"}), (3, {"output_bias": True})])
+@pytest.mark.parametrize(("n", "options"), [(1, {}), (4, {}), (3, {"activation": "power"}), (3, {"output_bias": True})])
 def test_flat_products_are_proved(n, options):
     for bound in (1.0, 0.3):
         assert certified(dc.flat_product(n, dtype="float64", bound=bound)).verdict == "proved"
@@ -365,6 +365,16 @@ def user(weights, biases, activation, readout, terms, *, low=-1.0, high=1.0, err
     network = Network((hidden, Layer(jnp.asarray(readout, dtype)[None], None)))
     target = target or Polynomial(1, (tuple(terms),))
     return dc.claim(network, dc.Claim(target, Box(1, low, high), Box(1, -50.0, 50.0), dc.Bound(error), dtype=dtype))
+
+
+def test_series_are_cut_up_far_from_zero():
+    for activation in SMOOTH[2:7]:
+        network = user([[3.0]], [0.5], activation, [1.0], [((1,), 1.0)], low=-2.0, high=2.5, error=9.0)
+        found = certified(network)
+        x = mpmath.linspace(-2, 2.5, 91)
+        seen = max(float(abs(over_the_reals(network, [z]) - z)) for z in x)
+        assert found.found is not None
+        assert seen * (1 - 1e-12) <= found.found.largest <= 1.01 * seen
 
 
 @pytest.mark.parametrize(("low", "high"), [(-2.0, 2.0), (0.0, 3.0), (-0.5, 6.0)])

@@ -11,10 +11,12 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct._arithmetic.intervals import bias_array
+from deepconstruct._certify.modules.floats import Floats
 from deepconstruct._certify.modules.folds import AND, XOR, NoFold, forest
 from deepconstruct._certify.modules.grouping import components
-from deepconstruct._certify.modules.method import Modules
+from deepconstruct._certify.modules.method import Modules, _errors, followed
 from deepconstruct._certify.modules.ranges import joint_range, logistic
+from deepconstruct._certify.modules.records import NotModular
 from deepconstruct._certify.modules.rows import distinct_rows, ranks
 from deepconstruct._certify.modules.stages import stages
 from deepconstruct._certify.modules.sums import Sums, coarser, merged, near
@@ -34,8 +36,6 @@ from deepconstruct.targets import (
     Product,
     SignsToBits,
 )
-
-DTYPES = ("float32", "float64")
 
 
 def and_tree(dtype):
@@ -78,6 +78,16 @@ SMOOTH = {
         dc.parity(2, dtype=dtype), dc.parity(4, activation="sigmoid", dtype=dtype)
     ),
 }  # fmt: skip
+
+
+DOUBLE = ("relu", "signs", "count", "bounded", "mixed", "sigmoid", "and")
+
+
+def cases(builders):
+    """All in single precision, some in double."""
+    return [
+        (name, dtype) for dtype in ("float32", "float64") for name in builders if dtype == "float32" or name in DOUBLE
+    ]
 
 
 def certify(construction):
@@ -185,6 +195,18 @@ def in_orders(network, x):
     return found
 
 
+def in_double(network, x):
+    """Outputs in double precision."""
+    h = x
+    for layer in flat_layers(network):
+        z, start = h @ np.asarray(as_matrix(layer.linear), float).T + bias_array(layer), 0
+        for activation, width in groups(layer.activation, layer.out_size):
+            z[:, start : start + width] = _plainly(activation, z[:, start : start + width])
+            start += width
+        h = z
+    return h
+
+
 def inputs_of(domain):
     return np.asarray(domain.enumerate(np.arange(domain.cardinality)))
 
@@ -192,8 +214,7 @@ def inputs_of(domain):
 # What is proved.
 
 
-@pytest.mark.parametrize("name", EXACT)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name,dtype", cases(EXACT))
 def test_exact_trees_are_proved(name, dtype):
     construction = EXACT[name](dtype)
     found = certify(construction)
@@ -205,8 +226,7 @@ def test_exact_trees_are_proved(name, dtype):
         assert rational(construction.network, x[row]) == wanted[row].tolist()
 
 
-@pytest.mark.parametrize("name", SMOOTH)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name,dtype", cases(SMOOTH))
 def test_smooth_trees_are_proved_and_not_more(name, dtype):
     construction = SMOOTH[name](dtype)
     found = certify(construction)
@@ -263,6 +283,13 @@ def test_robustness_of_smooth_trees_is_proved(name):
 def test_no_rounding_is_allowed_for_where_it_is_needed():
     construction = dc.parity(8, dtype="float32")
     _check_covers_less(construction, dataclasses.replace(construction.claim.robustness, rounding=1e-9))
+
+
+def test_an_infinite_gain_is_no_bound_and_holds_where_numbers_do():
+    construction = SMOOTH["and"]("float32")
+    for radius, covers in ((0.1, ("error", "robustness")), (1e38, ("error",)), (np.inf, ("error",))):
+        claim = dataclasses.replace(construction.claim, robustness=dc.Robustness(radius, np.inf))
+        assert certify(dc.claim(construction.network, claim)).covers == covers
 
 
 def test_every_output_has_its_own_bound():
@@ -502,6 +529,34 @@ def test_the_bound_of_any_network_holds_in_the_worst_rounding():
     assert proved > 10
 
 
+def test_bounds_beside_the_domain_hold_for_any_network():
+    generator, looked = np.random.default_rng(9), 0
+    for index in range(24):
+        n = int(generator.integers(1, 5))
+        sizes = (n, *generator.integers(1, 5, int(generator.integers(1, 4))).tolist(), 1)
+        smooth = index % 2 == 1
+        active = (Sigmoid(float(generator.uniform(0.5, 8))), Identity()) if smooth else (ReLU(), Step(), Square())
+        draw = generator.standard_normal if index % 4 < 2 else lambda shape: generator.integers(-3, 4, shape) / 2
+        network = drawn_network(generator, sizes, draw, active)
+        try:
+            tree = wiring(network, forest(Parity(n), Bits(n)))
+        except NotModular:
+            continue
+        looked += 1
+        x = np.repeat(inputs_of(Bits(n)), 60, axis=0)
+        off = np.concatenate(
+            [generator.choice([-1.0, 1.0], (len(x) // 2, n)), generator.uniform(-1, 1, (len(x) // 2, n))]
+        )
+        for reach in (1e-3, 0.1, 0.7):
+            floats = [Floats("float32", offset=reach)] + [Floats("float32", slope=1.0, reach=reach)] * (not smooth)
+            bounds = [_errors(tree, followed(tree, each), each) for each in floats]
+            for delta in (reach, 0.3 * reach):
+                y = in_double(network, x + delta * off)
+                error = np.abs(y - Parity(n).wide(x)).max()
+                assert all(error <= found[0] + slope[0] * delta for found, slope in bounds)
+    assert looked > 12
+
+
 def test_an_order_in_which_it_rounds_is_no_proof():
     # 1 - 1 + 0.99999994 rounds to 1 in one order alone.
     below = float(np.nextafter(np.float32(1), np.float32(0)))
@@ -670,9 +725,8 @@ def test_ranges_hold_what_is_read(activation):
 def _plainly(activation, z):
     if isinstance(activation, Sigmoid):
         return 1 / (1 + np.exp(-activation.inverse_temperature * z))
-    return {Identity: lambda: z, ReLU: lambda: z * (z > 0), Square: lambda: z * z, Power: lambda: z**3}[
-        type(activation)
-    ]()
+    functions = {Identity: lambda: z, ReLU: lambda: z * (z > 0), Step: lambda: 1.0 * (z > 0), Square: lambda: z * z}
+    return functions[type(activation)]() if type(activation) in functions else z**3
 
 
 def test_slopes_bound_what_moves():

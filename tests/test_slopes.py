@@ -221,3 +221,16 @@ def test_every_shell_counts():
     for radius, gain, right in cases:
         robust = dc.Robustness(radius, gain, 1e-6)
         assert covers(dc.claim(network, dataclasses.replace(claim, robustness=robust))) is right
+
+
+def test_where_derivatives_have_no_rule_the_error_is_proved_all_the_same():
+    linear = DirectSum((Dense(jnp.ones((1, 1))), SignProduct(jnp.array(1.0), 1)))
+    target = dc.targets.Polynomial(3, ((((1, 0, 0), 1.0),), (((0, 1, 0), 1.0), ((0, 0, 1), -1.0))))
+    claim = dc.Claim(
+        target, dc.domains.Bits(3), dc.domains.Space(2), robustness=dc.Robustness(1, 2, 1e-6), dtype="float64"
+    )
+    assert not covers(dc.claim(Network((Layer(linear),)), claim))
+    nothing = dc.Claim(
+        dc.targets.Polynomial(1, ((),)), dc.domains.Bits(1), dc.domains.Space(1), robustness=dc.Robustness(1)
+    )
+    assert covers(dc.claim(net(([[0.0]],)), nothing))

@@ -1,7 +1,7 @@
 """A-priori rounding bounds under the claims' model: any order, FMA allowed."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -61,27 +61,40 @@ def linear_rounding(network: Network, u: float, *, merged: bool = True) -> tuple
     """Bounds `(rounding, norm)` of a linear network in the 2-norm.
 
     `|fl(N x) - N x| <= rounding |x|` where `N` is the exact product of the stored weights, and
-    `|N x| <= norm |x|`. The network is run by itself, or layer by layer if not `merged`.
+    `|N x| <= norm |x|`. Pairs of stages that are `merged` may be run one by one as well, as they are beside others.
     """
     rounding, norm, layers = 0.0, 1.0, flat_layers(network)
-    for linear, exact in _steps(layers) if merged else ((layer.linear, None) for layer in layers):
+    for ways in _steps(layers) if merged else ([[(layer.linear, None)]] for layer in layers):
+        ends = [_passed(way, rounding, norm, u) for way in ways]
+        rounding, norm = (max(numbers) for numbers in zip(*ends, strict=True))
+    return rounding * (1 + 2**-40), norm * (1 + 2**-40)
+
+
+# Maps that are run one after another; with one that is merged from two goes the map that is 1 where both were exact.
+_Way = Sequence[tuple[AbstractLinear, AbstractLinear | None]]
+
+
+def _passed(way: _Way, rounding: float, norm: float, u: float) -> tuple[float, float]:
+    for linear, exact in way:
         local, size = _step_rounding(linear, exact, u)
         # Errors made so far pass this step, errors made here act on a slightly wrong input.
         rounding = rounding * (size + local) + local * norm
         norm *= size
-    return rounding * (1 + 2**-40), norm * (1 + 2**-40)
+    return rounding, norm
 
 
-def _steps(layers: tuple[Layer, ...]) -> Iterator[tuple[AbstractLinear, AbstractLinear | None]]:
-    """The maps as they are run; for two merged stages also the map that is 1 where both were exact."""
+def _steps(layers: tuple[Layer, ...]) -> Iterator[Sequence[_Way]]:
+    """The maps in all ways in which they are run."""
     stored, left = {id(layer) for layer in layers}, iter(layers)
     for step in plan(layers):
         assert isinstance(step, Layer)
         first = next(left).linear
         if id(step) in stored:
-            yield step.linear, None
+            yield [[(first, None)]]
         else:
-            yield step.linear, merge_stages(_exact_factors(first), _exact_factors(next(left).linear))
+            second = next(left).linear
+            merged = step.linear, merge_stages(_exact_factors(first), _exact_factors(second))
+            yield [[merged], [(first, None), (second, None)]]
 
 
 def _exact_factors(stage: AbstractLinear) -> Butterfly:

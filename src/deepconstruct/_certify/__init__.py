@@ -9,7 +9,7 @@ import time
 from .._checks import check_available, check_choice, check_size
 from ..construction import Claim, Construction
 from ..network import Network
-from . import basis, boxes, circuit, exhaustive, identity, modules, sampling, taylor
+from . import basis, boxes, circuit, composition, exhaustive, identity, modules, sampling, taylor
 from .certificate import Attempts, Certificate as Certificate, open_case
 from .method import Method, Options
 
@@ -27,6 +27,7 @@ METHODS: tuple[Method, ...] = (
     taylor.METHOD,
     circuit.METHOD,
     boxes.METHOD,
+    composition.METHOD,
     sampling.METHOD,
 )
 
@@ -66,7 +67,7 @@ def certify(
     """
     construction = _stated(construction, claim)
     check_choice("certify", "method", method, ("auto", *(known.name for known in METHODS)))
-    options = Options(samples=check_size("certify", "samples", samples))
+    options = Options(check_size("certify", "samples", samples), METHODS)
     check_available("certify", construction.claim.dtype)
     began = time.perf_counter()
     found = _decided(construction, method, options)
@@ -94,7 +95,7 @@ def _decided(construction: Construction, name: str, options: Options) -> Certifi
     for method in METHODS:
         if name not in ("auto", method.name):
             continue
-        reason = method.applies(construction)
+        reason = method.applies(construction) or (method.leaves(construction) if name == "auto" else None)
         if reason is None:
             # A false claim is sooner refuted by a few inputs than by a search that can't succeed.
             found = _probed(construction) if method.searches and name == "auto" else None

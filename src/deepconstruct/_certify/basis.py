@@ -125,12 +125,10 @@ def _run(construction: Construction, options: Options) -> Certificate:
     if measured is None:
         return undecided(construction, METHOD.name, "its entries don't lie where those of the transform's stages do")
     flushed, exponent = _flushed(network)
-    u = unit_roundoff(network.dtype)
     evidence = MatrixBound(
         difference=measured.difference,
         arithmetic=measured.arithmetic,
-        # Side by side with others, stages that would be merged run one by one.
-        rounding=max(linear_rounding(network, u, merged=merged)[0] for merged in (True, False)),
+        rounding=linear_rounding(network, unit_roundoff(network.dtype))[0],
         flushed=flushed,
         least=measured.least,
         exponent=exponent,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .monomials import Budget, Key, Poly, Unknown, add, multiply, powers_of_sums
+from .monomials import Budget, Key, Poly, Unknown, add, multiply, powers_of_sums, up
 from .wires import Gate
 
 _LEAST = float(np.finfo(np.float64).tiny)
@@ -70,7 +70,7 @@ def _scaled(row: np.ndarray, terms: dict[int, Fraction]) -> dict[int, Fraction]:
         raise Unknown("its plan is about other wires than its weights")
     size = sum((abs(value) for value in terms.values()), Fraction(0))
     # Few digits, so that arithmetic stays fast; the difference shows in the outputs.
-    share = Fraction(float(size / total)) * (1 if (exact[first] > 0) == (terms[first] > 0) else -1)
+    share = up(size / total) * (1 if (exact[first] > 0) == (terms[first] > 0) else -1)
     return {place: share * value for place, value in exact.items()}
 
 

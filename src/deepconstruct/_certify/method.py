@@ -9,9 +9,10 @@ from .certificate import Certificate
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a user may set: `samples` is how many inputs are drawn, where any are."""
+    """What methods are given: how many inputs are drawn, where any are, and the methods for parts, in order."""
 
     samples: int = 10_000
+    methods: tuple["Method", ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Method:
         verdicts: those it can give besides `"refuted"` and `"undecided"`.
         applies: why it doesn't apply to a construction, or `None` if it does.
         run: checks a construction to which it applies.
+        leaves: why `"auto"` leaves a construction to methods before it, or `None`.
         searches: whether it may look for long where a claim is false; inputs are tried first.
     """
 
@@ -34,4 +36,5 @@ class Method:
     verdicts: tuple[str, ...]
     applies: Callable[[Construction], str | None]
     run: Callable[[Construction, Options], Certificate]
+    leaves: Callable[[Construction], str | None] = lambda construction: None
     searches: bool = False

@@ -6,9 +6,9 @@ the determinant. Logarithms are rounded to 50 digits; Python's are rounded corre
 """
 
 import decimal
-import math
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from ..targets import (
 from .monomials import LARGEST_DEGREE, Budget, Key, Poly, Unknown, add, compose, variable
 
 _DIGITS = 50
-# Elimination in rationals takes about a second.
+# Elimination in rationals takes some seconds.
 _LARGEST = 40
 
 Matrix = list[list[Fraction]]
@@ -81,12 +81,10 @@ def _plain(target: AbstractTarget, inputs: int) -> list[Poly]:
 def _from_terms(terms: Iterable[tuple[tuple[int, ...], float]]) -> Poly:
     total: dict[Key, Fraction] = {}
     for exponents, coefficient in terms:
-        if not math.isfinite(coefficient):
-            raise Unknown("a coefficient of the target isn't finite")
         if sum(exponents) > LARGEST_DEGREE:
             raise Unknown(f"a term of the target has a degree beyond {LARGEST_DEGREE}")
         key = tuple((i, int(exponent)) for i, exponent in enumerate(exponents) if exponent)
-        add(total, {key: Fraction(1)}, Fraction(coefficient))
+        add(total, {key: Fraction(1)}, exact(coefficient))
     return total
 
 
@@ -101,33 +99,41 @@ def logits_of(target: AbstractTarget, inputs: int, budget: Budget) -> tuple[list
     """
     if type(target) is HamiltonianClassifier:
         found = target_polynomials(target.hamiltonians, inputs, budget)
-        found = [{key: -value for key, value in poly.items()} for poly in found]
+        made = [({key: -value for key, value in poly.items()}, Fraction(0)) for poly in found]
     elif type(target) is GaussianClassifier:
         means, covariances = target.means.array, target.covariances.array
         if means.shape[1] != inputs:
             raise Unknown(f"{target.name} takes {means.shape[1]} numbers; got {inputs}")
-        found = [_normal(mean, covariance, budget) for mean, covariance in zip(means, covariances, strict=True)]
+        made = [_normal(mean, covariance, budget) for mean, covariance in zip(means, covariances, strict=True)]
     else:
         return None
     shifted, off = [], Fraction(0)
-    for poly, share in zip(found, target.prior, strict=True):
+    for (poly, room), share in zip(made, target.prior, strict=True):
         value, error = logarithm(_positive(share))
         total = dict(poly)
         add(total, {(): Fraction(1)}, value)
         shifted.append(total)
-        off = max(off, error)
-    # The determinants' logarithms are halved.
-    return shifted, 2 * off if type(target) is HamiltonianClassifier else off + _ROOM
+        off = max(off, room + error)
+    return shifted, off
 
 
-# Logarithms of doubles and of determinants of moderate size are below 10^6 in modulus.
-_ROOM = Fraction(1, 10 ** (_DIGITS - 7))
+def exact(number: Any) -> Fraction:
+    """A number of any type as it is.
+
+    Raises:
+        Unknown: it isn't finite, or of a type that doesn't tell.
+    """
+    try:
+        return Fraction(*number.as_integer_ratio())
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        raise Unknown(f"{number!r} isn't known as a finite number") from None
 
 
-def _positive(share: float) -> Fraction:
-    if not (math.isfinite(share) and share > 0):
+def _positive(share: Any) -> Fraction:
+    found = exact(share)
+    if found <= 0:
         raise Unknown("a prior isn't a positive number")
-    return Fraction(share)
+    return found
 
 
 def logarithm(value: Fraction) -> tuple[Fraction, Fraction]:
@@ -141,8 +147,8 @@ def logarithm(value: Fraction) -> tuple[Fraction, Fraction]:
     return parts[0] - parts[1], (abs(parts[0]) + abs(parts[1])) / 10 ** (_DIGITS - 1)
 
 
-def _normal(mean: np.ndarray, covariance: np.ndarray, budget: Budget) -> Poly:
-    """`-(x - m)^T C^-1 (x - m) / 2 - log(det C) / 2`."""
+def _normal(mean: np.ndarray, covariance: np.ndarray, budget: Budget) -> tuple[Poly, Fraction]:
+    """`-(x - m)^T C^-1 (x - m) / 2 - log(det C) / 2`, and by how much its constant may be off."""
     if not (np.all(np.isfinite(covariance)) and np.all(np.isfinite(mean))):
         raise Unknown("means and covariances must be finite")
     if not np.array_equal(covariance, covariance.T):
@@ -150,9 +156,9 @@ def _normal(mean: np.ndarray, covariance: np.ndarray, budget: Budget) -> Poly:
     n = len(mean)
     if n > _LARGEST:
         raise Unknown(f"covariances are inverted up to {_LARGEST} variables; got {n}")
+    budget.pay(n**4 // 4)  # the digits of the numbers grow, too
     inverse, determinant = inverted([[Fraction(value) for value in row] for row in covariance.tolist()])
     center = [Fraction(value) for value in mean.tolist()]
-    budget.pay(n * n)
     total: dict[Key, Fraction] = {}
     for i in range(n):
         add(total, {((i, 2),): Fraction(1)}, -inverse[i][i] / 2)
@@ -161,9 +167,10 @@ def _normal(mean: np.ndarray, covariance: np.ndarray, budget: Budget) -> Poly:
     slopes = [sum((a * b for a, b in zip(row, center, strict=True)), Fraction(0)) for row in inverse]
     for i, slope in enumerate(slopes):
         add(total, {((i, 1),): Fraction(1)}, slope)
-    shift = sum((a * b for a, b in zip(slopes, center, strict=True)), Fraction(0)) + logarithm(determinant)[0]
+    volume, error = logarithm(determinant)
+    shift = sum((a * b for a, b in zip(slopes, center, strict=True)), Fraction(0)) + volume
     add(total, {(): Fraction(1)}, -shift / 2)
-    return total
+    return total, error / 2
 
 
 def inverted(matrix: Matrix) -> tuple[Matrix, Fraction]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arithmetic.intervals import activation_range
 from ..activations import (
     GELU,
     AbstractActivation,
@@ -35,7 +36,10 @@ SMOOTH = (GELU, Exp, Sigmoid, SiLU, Sin, Softplus, Tanh)
 POLYNOMIAL = (Identity, Power, Square)
 TERMS = 96
 _BITS = 320
-_PIECES = 32
+# Beyond this reach the terms of a series that never ends are much larger than their sum.
+_FARTHEST = 6.0
+# Intervals are cut into so many pieces, or into pieces of this length, over the steepness of a sigmoid.
+_PIECES, _MOST_PIECES, _LENGTH = 32, 2048, 0.25
 # Where the disc is bounded by poles, shares of their distance that are tried as its radius.
 _SHARES = (19, 16, 12)
 
@@ -94,6 +98,8 @@ def _up_to_poles(distance: Any) -> list[Any]:
 
 
 def _unending(reach: float, module: Any) -> list[Any]:
+    if reach > _FARTHEST:
+        return []
     return [module.arb(max(reach, 2.0**-40)) * 2**k for k in range(1, 9)]
 
 
@@ -177,8 +183,8 @@ def _(activation: GELU, center, reach, module):
             for rho in _unending(reach, module)
         ]
     found, cubic, root = [], _cubic(module), (2 / pi).sqrt()
-    for eighths in range(4, 24):
-        rho = module.arb(eighths) / 8
+    for step in range(32):
+        rho = 3 * (module.arb(3) / 4) ** step
         # The argument of the logistic function is real at the center, and moves by at most this on the disc.
         shift = 2 * root * (rho * (1 + 3 * cubic * center**2) + 3 * cubic * abs(center) * rho**2 + cubic * rho**3)
         if shift < pi:
@@ -232,13 +238,26 @@ def ranges(activation: AbstractActivation, low: float, high: float, orders: int 
     """Values and derivatives on `[low, high]`, piece by piece; infinite where they aren't known."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return Range(-math.inf, math.inf, (math.inf,) * (orders + 1))
+    stretch = getattr(activation, "inverse_temperature", 1.0)
+    count = math.ceil(min(max(stretch * (high - low) / _LENGTH, _PIECES), _MOST_PIECES))
+    ends = np.linspace(low, high, count + 1).tolist()
     with balls(orders + 1) as module:
-        ends = [module.arb(float(end)) for end in np.linspace(low, high, _PIECES + 1)]
-        pieces = [first.union(second) for first, second in itertools.pairwise(ends)]
-        rows = [coefficients(activation, piece, orders + 1, module) for piece in pieces]
-        bottom, top = min(_below(row[0]) for row in rows), max(_above(row[0]) for row in rows)
-        slopes = [max(upper(row[k] * math.factorial(k)) for row in rows) for k in range(orders + 1)]
-    return Range(bottom, top, tuple(slopes))
+        pieces = [_on_piece(activation, *piece, orders, module) for piece in itertools.pairwise(ends)]
+    slopes = tuple(map(max, zip(*(piece.slopes for piece in pieces), strict=True)))
+    return Range(min(piece.low for piece in pieces), max(piece.high for piece in pieces), slopes)
+
+
+def _on_piece(activation: AbstractActivation, low: float, high: float, orders: int, module: Any) -> Range:
+    """In balls; where these are too wide, by what is known of whole intervals and of all slopes."""
+    try:
+        row = coefficients(activation, module.arb(low).union(module.arb(high)), orders + 1, module)
+        slopes = [upper(value * math.factorial(k)) for k, value in enumerate(row)]
+        if all(map(math.isfinite, slopes)):
+            return Range(_below(row[0]), _above(row[0]), tuple(slopes))
+    except Unknown:
+        pass
+    bottom, top = (float(end[0]) for end in activation_range(activation, np.array([low]), np.array([high])))
+    return Range(bottom, top, (max(-bottom, top), activation.lipschitz(), *[math.inf] * orders)[: orders + 1])
 
 
 def _above(ball: Any) -> float:

@@ -55,7 +55,7 @@ def largest_modulus(exponents: np.ndarray, coefficients: np.ndarray, enough: flo
     for signs in orthants:
         found = _on_cells(exponents, signs * coefficients, enough / 2, reached, _MOST_CELLS - cells)
         bound, reached, cells = max(bound, found.bound), found.reached, cells + found.cells
-    return Peak(min(bound + dropped, mass), reached, cells)
+    return Peak(min((bound + dropped) * (1 + 2.0**-50), mass), reached, cells)
 
 
 def _total(moduli: np.ndarray) -> float:

@@ -28,6 +28,8 @@ from .series_balls import TERMS, balls, coefficients, degree, discs, upper
 
 _MOST_TERMS = 30_000
 _MOST_PARITIES = 2**14
+# Orders that aren't made add next to nothing where series reach as far as they should, or else very much.
+_TOO_MUCH = 4
 
 
 # How often each variable is a factor.
@@ -145,6 +147,8 @@ def expand(units: Units, target: Mapping[Exponents, Fraction], bounds: np.ndarra
         scales = [module.arb(float(bound)) for bound in bounds]
         groups = _groups(units, scales, module)
         tail, steep = _tail(groups, module)
+        if not upper(tail) <= _TOO_MUCH * enough:
+            raise TooFar(f"orders of {TERMS} and more of the Taylor series may add {upper(tail):.3g}")
         least = max((sum(a) for a in target), default=0) + 1
         order = _order(groups, least, enough / 4)
         found: dict[Exponents, Any] = {(0,) * size: module.arb(0) + _ball(units.constant, module)}
@@ -322,7 +326,7 @@ def _stored(found: dict[Exponents, Any], rest: Any, slopes: np.ndarray, order: i
         if number:
             exponents.append(a)
             numbers.append(number)
-    total = upper(rest)
+    total = upper(rest) * (1 + 2.0**-50)  # more than who adds to it rounds
     if not math.isfinite(total):
         raise Unprovable("the coefficients aren't finite")
     return Terms(np.array(exponents, int).reshape(-1, size), np.array(numbers, float), total, slopes, order)

@@ -1,6 +1,7 @@
 """What follows for a composition from the claims of its parts, whatever their networks are."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def series_claim(inner: Claim, outer: Claim) -> Claim:
     gain, added = outer.robustness.gain, outer.robustness.rounding
     rounding = _product(outer.robustness.largest_gain, inner.robustness.rounding)
     if inner.error.is_exact:  # else the outer error covers inputs off the domain already
-        rounding += added
+        rounding = _up_to_double(Fraction(rounding) + Fraction(added)) if math.isfinite(rounding + added) else math.inf
     return Claim(
         target=targets.Composed(outer.target, inner.target),
         domain=inner.domain,
@@ -164,8 +165,16 @@ def _status(*claims: Claim) -> str:
 
 
 def _product(gain: float, error: float) -> float:
-    """Of an error and a gain that may be infinite: no error gives none."""
-    return gain * error if gain and error else 0.0
+    """Of an error and a gain that may be infinite, rounded up: no error gives none."""
+    if not (gain and error):
+        return 0.0
+    return _up_to_double(Fraction(gain) * Fraction(error)) if math.isfinite(gain * error) else math.inf
+
+
+def _up_to_double(value: Fraction) -> float:
+    """The least double that isn't below."""
+    near = float(value)
+    return near if Fraction(near) >= value else math.nextafter(near, math.inf)
 
 
 def up(value):

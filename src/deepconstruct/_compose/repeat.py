@@ -42,21 +42,23 @@ def repeat(part: Part, times: int, *, merge: bool = True) -> Part:
         raise ValueError(f"repeat: the network takes {network.in_size} numbers but gives {network.out_size}")
     if isinstance(part, Network):
         return own(Network(join_repeat(part.layers, times, merge=merge)))
-    joined = _merged(part, times) if merge and times > 1 and can_merge(network.layers, network.layers) else None
-    result, claim = _unmerged(part, times) if joined is None else joined
+    joined = merged_copies(part, times) if merge else None
+    result, claim = _unmerged(part, times) if joined is None else joined[:2]
     if times > 1:
         claim = dataclasses.replace(claim, target=targets.Iterated(part.claim.target, times))
     return Construction(own(result), claim, Repeated(part, times, merge))
 
 
-def _merged(part: Construction, times: int) -> tuple[Network, Claim] | None:
-    """With merged joints; `None` where what they round can't be bounded."""
+def merged_copies(part: Construction, times: int) -> tuple[Network, Claim, Joint] | None:
+    """With merged joints, which are alike; `None` where there are none, or what they round can't be bounded."""
+    if times == 1 or not can_merge(part.network.layers, part.network.layers):
+        return None
     network, pair = (Network(join_repeat(part.network.layers, count, merge=True)) for count in (times, 2))
     # An exact part gives points of its own domain, so that what two copies never round no number of them does.
     exact = is_exact_on(pair if part.claim.error.is_exact else network, part.claim.domain)
     joint = merged_joint((part.network, part.claim), part.network, pair, exact=exact)
     claim = _merged_claim(part.claim, times, joint)
-    return None if claim is None else (network, claim)
+    return None if claim is None else (network, claim, joint)
 
 
 def _merged_claim(part: Claim, times: int, joint: Joint) -> Claim | None:

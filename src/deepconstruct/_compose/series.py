@@ -1,5 +1,6 @@
 """One network after another."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._arithmetic.exactness import is_exact_on
@@ -9,7 +10,7 @@ from ..linear import Composed, Identity as IdentityMap, product
 from ..network import Layer, Network, own
 from .algebra import series_claim
 from .parts import Layers, Part, check_parts
-from .rounding import Claimed, factored_joint, is_worth, merged_joint
+from .rounding import Claimed, Joint, factored_joint, is_worth, merged_joint
 
 
 def series(*parts: Part, merge: bool = True) -> Part:
@@ -45,16 +46,20 @@ def series(*parts: Part, merge: bool = True) -> Part:
         for part in parts[1:]:
             network = _join_networks(network, part, merge)  # pyright: ignore[reportArgumentType]
         return own(network)
-    joined = last = _claimed(parts[0])
-    for part in map(_claimed, parts[1:]):
-        joined, last = _join(joined, last, part, merge), part
-    network, claim = joined
+    *_, (network, claim, _) = joined_in_turn(parts, merge)  # pyright: ignore[reportArgumentType]
     origin = Series(parts, merge) if len(parts) > 1 else parts[0].origin  # pyright: ignore
     return Construction(own(network), claim, origin)  # pyright: ignore
 
 
-def _claimed(part: Any) -> Claimed:
-    return part.network, part.claim
+def joined_in_turn(parts: Sequence[Construction], merge: bool) -> Iterator[tuple[Network, Claim, Joint | None]]:
+    """The first part, the first two in series, and so on; with the joint that was merged last, if one was."""
+    network, claim = last = (parts[0].network, parts[0].claim)
+    yield network, claim, None
+    for part in parts[1:]:
+        second = (part.network, part.claim)
+        network, claim, joint = _join((network, claim), last, second, merge)
+        yield network, claim, joint
+        last = second
 
 
 def _join_networks(first: Network, second: Network, merge: bool) -> Network:
@@ -65,7 +70,7 @@ def _join_networks(first: Network, second: Network, merge: bool) -> Network:
     return Network(join_series(first.layers, second.layers, merge=merge))
 
 
-def _join(first: Claimed, last: Claimed, second: Claimed, merge: bool) -> Claimed:
+def _join(first: Claimed, last: Claimed, second: Claimed, merge: bool) -> tuple[Network, Claim, Joint | None]:
     """The network and its claim: merged exactly, else as two factors, else with the joint left as it is.
 
     `last` is the part of `first` that meets `second`.
@@ -82,8 +87,8 @@ def _join(first: Claimed, last: Claimed, second: Claimed, merge: bool) -> Claime
             joint = factored_joint(first, behind)
         merged_claim = joint.claim(claim) if exact or is_worth(joint, claim) else None
         if merged_claim is not None:
-            return merged, merged_claim
-    return Network(join_series(*layers, merge=False)), claim
+            return merged, merged_claim, joint
+    return Network(join_series(*layers, merge=False)), claim, None
 
 
 def _is_exact(merged: Network, inner: Claim, last: Claimed, outer: Network) -> bool:

@@ -18,6 +18,7 @@ from .wide import WIDE, plus_up
 # So many states of a gate, and so many combinations of those of two sets, are looked at; of boxes in more dimensions
 # so many sides.
 _STATES = 4096
+_MANY = 2**16  # from here on, runs of states of one label are one
 _COMBINED = 2**20
 _COMBINED_BOXES = 2**18
 _FEW = 8
@@ -52,11 +53,12 @@ def nothing(sums: int, fold: int) -> Sums:
 
 def added(first: Sums, second: Sums, fold: int) -> Sums:
     """All sums of one state of each: they belong to disjoint inputs, so that every pair can occur."""
-    most = _COMBINED if first.low.shape[1] == 1 else _COMBINED_BOXES // first.low.shape[1]
-    if first.count * second.count > most:
+    combined = first.count * second.count
+    if combined > _MANY:
         first, second = coarser(first), coarser(second)
-        if first.count * second.count > most:
-            raise NotModular("a gate has too many states")
+        combined = first.count * second.count
+    if combined > (_COMBINED if first.low.shape[1] == 1 else _COMBINED_BOXES // first.low.shape[1]):
+        raise NotModular("a gate has too many states")
     pairs = [(one[:, None], two[None]) for one, two in zip(first.boxes(), second.boxes(), strict=True)]
     boxes = [plus_up(*pair) if index == 2 else np.add(*pair) for index, pair in enumerate(pairs)]
     shape = (first.count * second.count, first.low.shape[1])
