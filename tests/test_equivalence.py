@@ -8,6 +8,7 @@ import deepconstruct as dc
 import rationals
 from deepconstruct._bias import bias_vector
 from deepconstruct.domains import Bits, Box
+from deepconstruct.network import flat_layers
 
 
 def sees(found, a, b):
@@ -27,9 +28,9 @@ def test_two_trees_are_equal_on_bits_though_not_elsewhere():
 
 def copied(network, factor):
     """A network of plain matrices, its first weight times a factor."""
-    matrices = [np.array(dc.linear.as_matrix(layer.linear)) for layer in network.layers]
+    matrices = [np.array(dc.linear.as_matrix(layer.linear)) for layer in flat_layers(network)]
     matrices[0][0, 0] *= factor
-    return dc.Network.from_matrices(matrices, [bias_vector(layer.bias) for layer in network.layers], "relu")
+    return dc.Network.from_matrices(matrices, [bias_vector(layer.bias) for layer in flat_layers(network)], "relu")
 
 
 @pytest.mark.parametrize("factor", [1, 1 + 2.0**-23, -1, 2, 0])
@@ -75,7 +76,7 @@ def test_what_no_point_shows_and_no_proof_covers_is_undecided():
 
 def test_bad_arguments_are_refused():
     with pytest.raises(TypeError, match="expected networks or constructions; got int"):
-        dc.equivalent(dc.parity(2), 3)
+        dc.equivalent(dc.parity(2), 3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="expected a domain, as the claims give 2"):
         dc.equivalent(dc.parity(2), dc.multiplication_gate())
     with pytest.raises(ValueError, match="expected two networks from 3 to 1 numbers"):
@@ -88,5 +89,5 @@ def test_nothing_is_proved_of_foreign_classes():
             return 2 * dc.linear.Dense(self.weight).apply(x)
 
     plain = dc.Network((dc.Layer(dc.linear.Dense(jnp.ones((1, 2), "float32"))),))
-    foreign = dc.Network((dc.Layer(Doubled(jnp.ones((1, 2), "float32"))),))
+    foreign = dc.Network((dc.Layer(Doubled(jnp.ones((1, 2), "float32"))),))  # pyright: ignore[reportCallIssue]
     assert dc.equivalent(plain, foreign, Bits(2)).verdict == "undecided"

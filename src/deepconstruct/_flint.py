@@ -1,4 +1,4 @@
-"""The one place that imports python-flint, whose balls enclose functions of real and complex numbers."""
+"""The one place that imports python-flint: balls that hold real and complex numbers."""
 
 import importlib.metadata
 import importlib.util

@@ -8,7 +8,7 @@ import dataclasses
 import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ._analysis.cost import cost
 from ._certify import certify
@@ -200,11 +200,14 @@ class Verdict:
     seconds: float
 
 
+Line = TypeVar("Line", Row, Verdict)
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
-class Table:
+class Table(Generic[Line]):
     """Rows of the catalog: `print` and notebooks show them as a table."""
 
-    rows: tuple[Row, ...] | tuple[Verdict, ...]
+    rows: tuple[Line, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -237,7 +240,7 @@ def _cell(value: Any) -> str:
     return "" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
-def table(chosen: Iterable[str] | None = None, *, dtype: Any = None) -> Table:
+def table(chosen: Iterable[str] | None = None, *, dtype: Any = None) -> Table[Row]:
     """Build constructions at their usual sizes, and count them.
 
     Args:
@@ -261,7 +264,7 @@ def table(chosen: Iterable[str] | None = None, *, dtype: Any = None) -> Table:
     return Table(tuple(row(entry, entry.build(dtype=dtype)) for entry in entries))
 
 
-def certificates(chosen: Iterable[str] | None = None, *, double: bool = False) -> Table:
+def certificates(chosen: Iterable[str] | None = None, *, double: bool = False) -> Table[Verdict]:
     """Certify constructions at their usual sizes.
 
     Args:
