@@ -25,9 +25,12 @@ import pytest
 
 import deepconstruct as dc
 import fuzz_files
+from deepconstruct._certify import METHODS
 from deepconstruct._certify.certificate import certificate
 from deepconstruct._certify.pointwise import Pointwise
 from deepconstruct._cli import main as command_line
+from deepconstruct._files.certificates import classes
+from deepconstruct._files.registry import CLASSES
 from deepconstruct.construction.encoding import digest
 
 SOURCE = Path(dc.__file__).parent / "_certify" / "check.py"
@@ -155,6 +158,38 @@ def test_the_certificates_of_certify_are_accepted(verdict, name):
     file = io.BytesIO()
     dc.save(file, construction, found)
     assert verdict(file.getvalue()).startswith("accepted: ")
+
+
+def test_its_tables_follow_the_library():
+    """Classes that files hold have the fields that the checker expects, and methods the evidence."""
+    known = CLASSES | classes()
+    for name, fields in CHECK.CLASSES.items():
+        assert {field.name for field in dataclasses.fields(known[name])} == fields, name
+    assert set(CHECK.METHODS) <= {method.name for method in METHODS}
+    assert set(CHECK.METHODS.values()) <= set(CHECK.CLASSES)
+
+
+# Softmax isn't known, and the last one has too many terms.
+OPEN = ("boolean_classifier", "gaussian_classifier", "hamiltonian_classifier", "flat_product_power")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_certificates_of_the_catalog_are_accepted(verdict, dtype):
+    """Those of methods that the checker knows."""
+    accepted = 0
+    for name, entry in dc.catalog.ENTRIES.items():
+        if entry.kind == "complex" or name in OPEN or name.startswith("fractal"):
+            continue
+        construction = dc.catalog.build(name, dtype=dtype)
+        methods = [method for method in METHODS if method.name in CHECK.METHODS and not method.applies(construction)]
+        found = [dc.certify(construction, method=method.name) for method in methods]
+        for proof in [certified for certified in found if certified.verdict == "proved"][:1]:
+            file = io.BytesIO()
+            dc.save(file, construction, proof)
+            assert verdict(file.getvalue()).startswith("accepted: "), name
+            accepted += 1
+    assert accepted >= 20
 
 
 def test_robustness_is_said_not_to_be_rechecked(verdict):

@@ -555,7 +555,7 @@ class Checker:
         """The sum of polynomials, each with a factor."""
         total = {}
         for factor, terms in parts:
-            self.spend(10 * len(terms))
+            self.spend(40 * len(terms))
             for powers, c in terms.items():
                 total[powers] = total.get(powers, 0) + factor * c
         return {powers: c for powers, c in total.items() if c}
