@@ -26,17 +26,30 @@ PHRASES = {
 def catalog() -> str:
     """The catalog as a Markdown table, in 32 bits, whatever JAX's default is."""
     heads = [
-        "| name | computes | size | depth | neurons | synapses | theorem: synapses | error claimed |",
-        "|---|---|---|--:|--:|--:|---|---|",
+        "| name | computes | size | depth | neurons | synapses | theorem: synapses | error claimed | proved by |",
+        "|---|---|---|--:|--:|--:|---|---|---|",
     ]
     return "\n".join([*heads, *map(line, dc.catalog.ENTRIES)])
 
 
 def line(name: str) -> str:
     """One entry's line of the table."""
-    (row,) = dc.catalog.table([name], dtype=DTYPES[dc.catalog.get(name).kind]).rows
+    dtype = DTYPES[dc.catalog.get(name).kind]
+    (row,) = dc.catalog.table([name], dtype=dtype).rows
+    certified = dc.catalog.verdict(dc.catalog.get(name), dtype)
+    proved = f"`{certified.method}`" if certified.verdict == "proved" else certified.verdict
     theorem = f"`{row.theorem}`" if row.theorem else ""
-    cells = (f"`{name}`", row.computes, row.size, row.depth, row.neurons, f"{row.synapses:,}", theorem, row.error)
+    cells = (
+        f"`{name}`",
+        row.computes,
+        row.size,
+        row.depth,
+        row.neurons,
+        f"{row.synapses:,}",
+        theorem,
+        row.error,
+        proved,
+    )
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 

@@ -95,7 +95,7 @@ def _decided(construction: Construction, name: str, options: Options) -> Certifi
     for method in METHODS:
         if name not in ("auto", method.name):
             continue
-        reason = method.applies(construction)
+        reason = method.applies(construction) or (method.leaves(construction) if name == "auto" else None)
         if reason is None:
             # A false claim is sooner refuted by a few inputs than by a search that can't succeed.
             found = _probed(construction) if method.searches and name == "auto" else None

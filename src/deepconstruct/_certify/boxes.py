@@ -75,4 +75,5 @@ METHOD = Method(
     verdicts=("proved",),
     applies=_applies,
     run=_run,
+    searches=True,
 )

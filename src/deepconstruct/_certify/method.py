@@ -26,6 +26,7 @@ class Method:
         verdicts: those it can give besides `"refuted"` and `"undecided"`.
         applies: why it doesn't apply to a construction, or `None` if it does.
         run: checks a construction to which it applies.
+        leaves: why `"auto"` leaves a construction to methods before it, or `None`.
         searches: whether it may look for long where a claim is false; inputs are tried first.
     """
 
@@ -35,4 +36,5 @@ class Method:
     verdicts: tuple[str, ...]
     applies: Callable[[Construction], str | None]
     run: Callable[[Construction, Options], Certificate]
+    leaves: Callable[[Construction], str | None] = lambda construction: None
     searches: bool = False

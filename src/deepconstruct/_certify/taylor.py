@@ -24,6 +24,7 @@ from ..activations import Custom
 from ..construction import Construction, spread
 from ..linear import SignProduct
 from ..network import flat_layers
+from . import identity
 from .asked import Asked, asked, bound_of, why_not, within
 from .certificate import Certificate, Evidence, certificate, undecided
 from .flint import NEEDS_FLINT, flint_text, has_flint
@@ -72,6 +73,12 @@ def _applies(construction: Construction) -> str | None:
     if network.in_size > _MOST_INPUTS:
         return f"it takes up to {_MOST_INPUTS} inputs; got {network.in_size}"
     return why_not_read(network) or why_not(claim, network)
+
+
+def _leaves(construction: Construction) -> str | None:
+    if is_known(construction.network, POLYNOMIAL) and identity.METHOD.applies(construction) is None:
+        return "networks of squares and powers are polynomials themselves, which identity multiplies out"
+    return None
 
 
 def _unknown(construction: Construction) -> str:
@@ -245,5 +252,6 @@ METHOD = Method(
     does="their difference is expanded in balls and its range bounded on cells, rounding is bounded unit by unit",
     verdicts=("proved",),
     applies=_applies,
+    leaves=_leaves,
     run=_run,
 )
