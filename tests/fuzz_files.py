@@ -90,8 +90,7 @@ def altered(content, rng, member="tree.json"):
             if key in holder if isinstance(holder, dict) else True:
                 holder[key] = copy.deepcopy(other[name])
         elif kind == 2 and isinstance(holder[key], int | float):
-            holder[key] = holder[key] + rng.choice([-1, 1, 1000])
-            holder[key] = holder[key].item()
+            holder[key] = holder[key] + int(rng.choice([-1, 1, 1000]))
         else:
             pool = WORDS if kind == 3 else NODES
             holder[key] = copy.deepcopy(pool[rng.integers(len(pool))])

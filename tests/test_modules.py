@@ -285,6 +285,13 @@ def test_no_rounding_is_allowed_for_where_it_is_needed():
     _check_covers_less(construction, dataclasses.replace(construction.claim.robustness, rounding=1e-9))
 
 
+def test_an_infinite_gain_is_no_bound_and_holds_where_numbers_do():
+    construction = SMOOTH["and"]("float32")
+    for radius, covers in ((0.1, ("error", "robustness")), (1e38, ("error",)), (np.inf, ("error",))):
+        claim = dataclasses.replace(construction.claim, robustness=dc.Robustness(radius, np.inf))
+        assert certify(dc.claim(construction.network, claim)).covers == covers
+
+
 def test_every_output_has_its_own_bound():
     construction = dc.parallel(dc.parity(3, dtype="float32"), dc.parity(8, activation="sigmoid", dtype="float32"))
     found = certify(construction).found

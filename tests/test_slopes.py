@@ -69,7 +69,7 @@ MIXED = Concatenate((ReLU(), Sigmoid(2.0), Square()), (4, 1, 1))
 @pytest.mark.parametrize(
     "activation", [ReLU(), Sigmoid(3.0), Square(), Power(3), Tanh(), MIXED], ids=lambda a: a.name()
 )
-@pytest.mark.parametrize("radius", [0.01, 0.5])
+@pytest.mark.parametrize("radius", [0.01, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_no_difference_quotient_is_steeper(activation, radius):
     for seed in range(4):
         network, draw = drawn(seed, (3, 6, 6, 2), activation), np.random.default_rng(seed)
@@ -172,7 +172,7 @@ def changed(construction, **parts):
     return dc.claim(construction.network, dataclasses.replace(construction.claim, robustness=robustness))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_moved_inputs_of_the_catalog_are_covered(name, dtype):
     if name == "boolean_classifier":
@@ -221,3 +221,16 @@ def test_every_shell_counts():
     for radius, gain, right in cases:
         robust = dc.Robustness(radius, gain, 1e-6)
         assert covers(dc.claim(network, dataclasses.replace(claim, robustness=robust))) is right
+
+
+def test_where_derivatives_have_no_rule_the_error_is_proved_all_the_same():
+    linear = DirectSum((Dense(jnp.ones((1, 1))), SignProduct(jnp.array(1.0), 1)))
+    target = dc.targets.Polynomial(3, ((((1, 0, 0), 1.0),), (((0, 1, 0), 1.0), ((0, 0, 1), -1.0))))
+    claim = dc.Claim(
+        target, dc.domains.Bits(3), dc.domains.Space(2), robustness=dc.Robustness(1, 2, 1e-6), dtype="float64"
+    )
+    assert not covers(dc.claim(Network((Layer(linear),)), claim))
+    nothing = dc.Claim(
+        dc.targets.Polynomial(1, ((),)), dc.domains.Bits(1), dc.domains.Space(1), robustness=dc.Robustness(1)
+    )
+    assert covers(dc.claim(net(([[0.0]],)), nothing))

@@ -289,7 +289,8 @@ def _(activation: Softmax, sums, wide, dtype):
     classes, u = sums.error.shape[-1], unit_roundoff(dtype)
     error = sums.error.max(axis=-1, keepdims=True)
     bounded = np.vectorize(lambda e: softmax_error(e, classes, u), otypes=[float])(error)
-    return np.broadcast_to(bounded, sums.error.shape) * (1 + 2.0**-48)
+    flushed = 2 * classes * float(jnp.finfo(dtype).tiny)  # exponentials of logits far below the largest
+    return np.broadcast_to(bounded + flushed, sums.error.shape) * (1 + 2.0**-48)
 
 
 def _ulp(height: np.ndarray, dtype: Any) -> np.ndarray:

@@ -181,10 +181,12 @@ class Levels:
 
     def _left(self, index: int, stop: int, relation: Relation, drift: Drift) -> None:
         """Points that leave are dead behind the level or the one after it."""
-        firsts = [index] if self.parts[index + 1].key == self.parts[stop].key else [index, stop - 1]
-        for first in firsts:
-            found = self._dying(first, relation, drift)
-            self.dead += [(at + later, vector) for at in range(index, stop) for later, vector in found]
+        # The last one goes on in another part, unless that is like the others.
+        alike = stop < len(self.parts) - 1 and self.parts[index + 1].key == self.parts[stop].key
+        groups = [range(index, stop)] if alike else [range(index, stop - 1), range(stop - 1, stop)]
+        for group in groups:
+            found = self._dying(group[0], relation, drift) if group else set()
+            self.dead += [(at + later, vector) for at in group for later, vector in found]
 
     def _dying(self, index: int, relation: Relation, drift: Drift) -> set[tuple[int, bytes]]:
         """The dead vectors that points lead to which leave at a level, and so many levels later."""
@@ -247,8 +249,10 @@ class Levels:
         pending, seen, known = list(self.dead), set(self.dead), {}
         while pending:
             index, vector = pending.pop()
-            if index >= len(self.parts):
-                continue  # already looked at
+            if index == len(self.parts):
+                if not self._within(Forms.constant(np.frombuffer(vector)), 0.0).all():
+                    raise Undecided("points that leave don't end at 0")
+                continue
             part = self.parts[index]
             if (part.key, vector) not in known:
                 forms, _ = self.runner.run(Forms.constant(np.frombuffer(vector)), part.first, part.stop)

@@ -27,7 +27,7 @@ from .boxes_stages import Stage
 # Coefficients of an affine function and its constant.
 Row = tuple[Fraction, ...]
 
-_PROGRAMS = 6000
+_PROGRAMS, _WEIGHTS, _HUGE = 6000, 20_000, 2**200
 # Factors are taken as fractions with denominators up to these.
 _DENOMINATORS = (2**10, 2**30)
 
@@ -72,10 +72,16 @@ def _combined(parts: list[tuple[Fraction, Row]]) -> Row:
 
 
 class Regions:
-    """The regions of a network over a box `[low, high]^n`, where `low < high`."""
+    """The regions of a network over a box `[low, high]^n`, where `low < high`.
+
+    Raises:
+        Undecided: too large a network, or too many regions.
+    """
 
     def __init__(self, stages: tuple[Stage, ...], low: Fraction, high: Fraction):
         self.low, self.high, self.size = low, high, stages[0].weights.shape[1]
+        if sum(np.count_nonzero(stage.weights) for stage in stages) > _WEIGHTS:
+            raise Undecided(f"regions take networks of up to {_WEIGHTS:,} weights")
         self.layers = [self._exact(stage) for stage in stages]
         self.programs = self.count = 0
 
@@ -173,6 +179,8 @@ class Regions:
             raise Undecided(f"more than {_PROGRAMS:,} linear programs")
         if not constraints:
             return
+        if not all(abs(value) < _HUGE for constraint in (*constraints, row or ()) for value in constraint):
+            raise Undecided("its slopes are too large")
         rows = np.array([[float(value) for value in constraint] for constraint in constraints])
         scale = np.maximum(np.abs(rows).max(axis=1), 1e-300)
         rows /= scale[:, None]

@@ -106,7 +106,10 @@ def _within(
     if not np.all(left >= 0):
         raise Undecided(f"rounding may add up to {np.max(rounding):.3g}")
     regions = Regions(runner.stages, low, high)
-    difference = [_up(value) for value in regions.differences(pieces, float(left.min()))]
+    found = regions.differences(pieces, float(left.min()))
+    if any(value > Fraction(float(allowed.max())) for value in found):
+        raise Undecided("over the reals it may be off by more than is claimed")
+    difference = [_up(value) for value in found]
     exact = (rounding == 0) | (np.array(difference) == 0)
     error = (np.array(difference) + rounding) * np.where(exact, 1.0, 1 + 2.0**-50)
     if not np.all(error <= allowed):

@@ -11,12 +11,14 @@ at most `2^digits` of it in modulus, all partial sums are floats, in any order: 
 each meets at most `k` factors `1 + d`, `|d| <= u`: one of its product, unless its weight is a power of two, and
 `n - 2` of sums before the last one, which is off by `u` of its result. `k` factors change a term by at most
 `k u / (1 - k u)`; `2 n` results may be flushed. Errors of the units below pass with the moduli of their weights.
+Sigmoids are enclosed by rational numbers, and computed within 3 units in the last place, as claims suppose.
 
 Finite domains go module by module: units that read the same units are one module. No unit is read by two modules, so
 these have disjoint inputs and hold independent values. Of every kind of module all pairs of (values, label) are
-listed in exact numbers; the label is what the target needs of the module's inputs: parity, product, or all of them.
-Pairs come from all combinations of pairs of what is read. Equal ones are one, so trees are quick, and one module of
-all units is a run of all inputs. At the end values are compared with the target of their label.
+listed in exact numbers, with bounds of how far floats are off; the label is what the target needs of the module's
+inputs: parity, product, or all of them. Pairs come from all combinations of pairs of what is read. Equal ones are one,
+and so are near ones that aren't exact, with larger bounds: trees are quick, and one module of all units is a run of
+all inputs. At the end values are compared with the target of their label.
 
 Squares and powers on boxes: outputs are multiplied out as polynomials with rational coefficients. What is left
 without the target's is at most the sum of moduli of coefficients times powers of the bound of the inputs.
@@ -24,6 +26,7 @@ without the target's is at most the sum of moduli of coefficients times powers o
 
 # pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false, reportOperatorIssue=false
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false, reportGeneralTypeIssues=false
+import functools
 import hashlib
 import io
 import itertools
@@ -46,9 +49,9 @@ Bound: absolute relative; Robustness: radius gain rounding; linear.Dense: weight
 linear.Sparse: values rows cols shape; linear.BlockDiagonal: blocks shape; linear.Kronecker: matrix shape;
 linear.Composed: outer inner; linear.SignPatterns: scales n fixed; linear.SignProduct: weight n;
 bias.TiledBias: values shape; activations.Identity:; activations.ReLU:; activations.Step:; activations.Square:;
-activations.Power: n; domains.Bits: n; domains.Signs: n; domains.Box: n low high; targets.Parity: n encoding;
+activations.Power: n; activations.Sigmoid: inverse_temperature; domains.Bits: n; domains.Signs: n;
+domains.Box: n low high; targets.Parity: n encoding; targets.BitsToSigns: n; targets.SignsToBits: n;
 targets.Product: n; targets.Polynomial: variables outputs; targets.BooleanFunction: table; origins.Stated:;
-targets.BitsToSigns: n; targets.SignsToBits: n;
 origins.Built: builder arguments plan; origins.Rewritten: rule of; origins.Series: parts merge; origins.Parallel: parts;
 origins.FanOut: parts; origins.Repeated: part times merge; plans.Tree: levels; plans.Blocks: levels; plans.Sum: terms
 constant; plans.Circuit: inputs levels outputs; plans.GatePlan: n kind bias scale mix; evidence.Expanded: terms
@@ -69,7 +72,8 @@ Array = namedtuple("Array", "kind code shape raw")
 Target = namedtuple("Target", "name inputs outputs label values terms", defaults=[None] * 3)
 # The map y[p, a, q] = sum of w x[p, b, q] over all (b, w) of rows[a], with p < outer, b < width, q < inner.
 Map = namedtuple("Map", "rows outer width inner", defaults=[1])
-Module = namedtuple("Module", "pairs facts")  # facts: (largest modulus, step, error) of every unit
+# Pairs of (values and errors of all units, label), and largest modulus, step and error of each unit.
+Module = namedtuple("Module", "pairs facts")
 
 
 class Refused(Exception):
@@ -222,6 +226,41 @@ def matrix(values, high, width):
     return [[(b, w) for b, w in enumerate(values[a * width : (a + 1) * width]) if w] for a in range(high)]
 
 
+@functools.cache
+def logistic(z):
+    """A number near `1 / (1 + exp(-z))`, and bounds of it.
+
+    With `x = |z| / 2^k <= 1` the series of `exp(-x)` alternates and falls: its sums lie on both sides. Its square of
+    `k` times is rounded down and up to multiples of `2^-128`.
+    """
+    need(abs(z) < 2**12, "a sigmoid is too steep")
+    k = math.ceil(abs(z)).bit_length()
+    terms = [(-abs(z) / Fraction(2**k)) ** j / math.factorial(j) for j in range(32)]
+    low, high = math.floor(sum(terms) * 2**128), math.ceil(sum(terms[:-1]) * 2**128)
+    for _ in range(k):
+        low, high = low * low >> 128, -(-high * high >> 128)
+    low, high = (Fraction(2**128, 2**128 + end) for end in (high, low))
+    low, high = (low, high) if z >= 0 else (1 - high, 1 - low)
+    return Fraction(round((low + high) * 2**100), 2**101), low, high
+
+
+def joined(parts, count):
+    """Pairs of one label whose `count` values are near each other as one pair in the middle; errors grow by as much."""
+    groups, found = {}, set()
+    for values, mark in parts:
+        groups.setdefault(mark, []).append(values)
+    for mark, group in groups.items():
+        ends = [(min(column), max(column)) for column in zip(*group, strict=True)]
+        if any(high - low > Fraction(1, 16) for low, high in ends[:count]):
+            found |= {(values, mark) for values in group}
+        else:
+            errors = [
+                most + Fraction(high - low, 2) for (low, high), (_, most) in zip(ends, ends[count:], strict=False)
+            ]
+            found.add(((*(Fraction(low + high, 2) for low, high in ends[:count]), *errors), mark))
+    return found
+
+
 class Checker:
     """Proves what a file claims."""
 
@@ -297,9 +336,12 @@ class Checker:
                 bias = tuple(b for b in self.weights(bias.fields["values"], high) for _ in range(inner)) * outer
             elif bias is not None:
                 bias = self.weights(bias, math.prod(bias.shape))
-            power = {"activations.Identity": 1, "activations.Square": 2, "activations.ReLU": 1, "activations.Step": 1}
-            power = integer(fields["n"] if name == "activations.Power" else power[name], 1, 64)
-            yield last, bias, name[12:] if name in ("activations.ReLU", "activations.Step") else "Power", power
+            acts = {"Identity": ("Power", 1), "Square": ("Power", 2), "ReLU": ("ReLU", 1), "Step": ("Step", 1)}
+            acts |= {"Power": ("Power", fields.get("n")), "Sigmoid": ("Sigmoid", fields.get("inverse_temperature"))}
+            name, power = acts[name.removeprefix("activations.")]
+            if name == "Sigmoid":
+                need(self.tiny <= number(power) <= self.large, "a temperature is no float")
+            yield last, bias, name, number(power) if name == "Sigmoid" else integer(power, 1, 64)
 
     def weights(self, array, *shape):
         """The numbers of an array of weights: normal floats, or zeros."""
@@ -360,10 +402,11 @@ class Checker:
         need(4 * k * self.u <= 1, "a sum is too long for its rounding to be bounded")
         return k * self.u + 2 * (k * self.u) ** 2  # more than k u / (1 - k u)
 
-    def rounding(self, terms, bias, height):
-        """How far a sum of at most `height` is off: of (weight, (largest modulus, step, error)) of units, and a bias.
+    def rounding(self, terms, bias):
+        """How far a sum is off, by what its units' errors pass on to it, and its modulus.
 
-        Units without an error are multiples of `step`, a power of two, or of nothing that is known where it is 0.
+        Terms are (weight, (largest modulus, step, error)) of units. Those without an error are multiples of `step`, a
+        power of two, or of nothing that is known where it is 0.
         """
         terms = [(abs(number(w)), *facts) for w, facts in terms if facts[0] + facts[2]]
         n, bias = len(terms) + (bias != 0), abs(number(bias))
@@ -371,12 +414,11 @@ class Checker:
         need(mass * 2 <= self.large, "a sum may overflow")
         grid = min([lowest(w) * step for w, _, step, _ in terms] + [lowest(bias)] * (bias != 0), default=1)
         if not any(error for *_, error in terms) and grid >= self.tiny and mass <= grid * 2**self.digits:
-            return 0
-        sums = max(n - 2, 0)
-        passed = sum(w * (e + self.growth(sums + (w != lowest(w))) * (most + e)) for w, most, _, e in terms)
-        passed += self.growth(sums) * bias
-        last = self.u * (passed + min(height, mass)) if n > 1 else 0
-        return passed + last + 2 * self.tiny * (2 * n + sum(w for w, *_ in terms))
+            return lambda passed, height: passed
+        sums, last = max(n - 2, 0), self.u * (n > 1)
+        made = sum(self.growth(sums + (w != lowest(w))) * w * (most + error) for w, most, _, error in terms)
+        made, flushed = made + self.growth(sums) * bias, 2 * self.tiny * (2 * n + sum(w for w, *_ in terms))
+        return lambda passed, height: (passed + made) * (1 + last) + last * min(height, mass) + flushed
 
     def power_rounding(self, n, most, step, error):
         """How far the n-th power of a unit is off."""
@@ -386,25 +428,48 @@ class Checker:
             return error
         return height**n * (1 + self.growth(n - 1)) - most**n + 4 * n * self.tiny * max(height, 1) ** n
 
-    def module(self, children, units, name="Power", power=1):
+    def logistic_rounding(self, z, beta, error):
+        """How far a float of `1 / (1 + exp(-beta z'))`, for a `z'` off by `error`, is off `logistic(beta z)[0]`."""
+        # The product is rounded, unless beta is a power of two, and so is beta, unless it is a float of these digits.
+        count = (beta != lowest(beta)) + (beta >= lowest(beta) * 2**self.digits)
+        scaled = count * self.u * (1 + self.u) * (abs(z) + error)
+        ends = beta * (z - error - scaled), beta * (z + error + scaled)  # taken outward to short fractions
+        low = logistic(Fraction(math.floor(ends[0] * 2**96), 2**96))[1]
+        high = logistic(Fraction(math.ceil(ends[1] * 2**96), 2**96))[2]
+        middle, places = logistic(beta * z)[0], math.frexp(float(high))[1] - self.digits  # high < 2^exponent
+        off = max(high - middle, middle - low) + 3 * Fraction(2) ** places + 2 * self.tiny
+        return Fraction(math.ceil(off * 2**128), 2**128)
+
+    def activated(self, name, power, z, error):
+        """A unit's value and error, from those of its sum."""
+        if name == "Sigmoid":
+            self.spend(10_000)
+            return logistic(power * z)[0], self.logistic_rounding(z, power, error)
+        if name == "Power":
+            return z**power, self.power_rounding(power, abs(z), lowest(z), error)
+        need(name == "ReLU" or not -error < z < error + self.tiny or z == error == 0, "rounding may decide on a step")
+        return (max(z, 0), error) if name == "ReLU" else (int(z > 0), 0)
+
+    def module(self, children, units, act=("Power", 1), merge=True):
         """A module from those that it reads, and its units: (bias, ((child, rank, weight), ...))."""
-        join, none = LABELS[self.goal.label]
-        pairs, facts = {(tuple(number(bias) for bias, _ in units), none)}, []
+        (join, none), count = LABELS[self.goal.label], len(units)
+        pairs, after = {((*(number(bias) for bias, _ in units), *[0] * count), none)}, set()
         for index, child in enumerate(children):
             rows = [[(rank, number(w)) for c, rank, w in terms if c == index] for _, terms in units]
+            rows += [[(rank + len(child.facts), abs(w)) for rank, w in row] for row in rows]
             self.spend(len(child.pairs) * sum(map(len, rows)) + sum(len(terms) for _, terms in units))
             parts = {(tuple(sum(w * v[r] for r, w in row) for row in rows), mark) for v, mark in child.pairs}
-            self.spend(len(pairs) * len(parts) * (1 + len(units)))
+            if merge and any(error for *_, error in child.facts):
+                parts = joined(parts, count)
+            self.spend(len(pairs) * len(parts) * (1 + count))
             pairs = {(tuple(map(operator.add, v, w)), join(a, b)) for v, a in pairs for w, b in parts}
-        act = {"ReLU": lambda z: max(z, 0), "Step": lambda z: int(z > 0), "Power": lambda z: z**power}[name]
-        for held, (bias, terms) in zip(map(set, zip(*(v for v, _ in pairs), strict=True)), units, strict=True):
-            most, after = max(map(abs, held)), set(map(act, held))
-            error = self.rounding([(w, children[c].facts[r]) for c, r, w in terms], bias, most)
-            if name == "Step" and error:
-                need(all(z <= -error or z >= error + self.tiny for z in held), "rounding may decide on a step")
-            error = 0 if name == "Step" else self.power_rounding(power, most, lowest(*held), error)
-            facts.append((max(map(abs, after)), lowest(*after), error))
-        return Module({(tuple(map(act, values)), mark) for values, mark in pairs}, facts)
+        off = [self.rounding([(w, children[c].facts[r]) for c, r, w in terms], bias) for bias, terms in units]
+        for sums, mark in pairs:
+            ends = [self.activated(*act, z, by(e, abs(z))) for z, e, by in zip(sums, sums[count:], off, strict=False)]
+            after.add(((*(v for v, _ in ends), *(e for _, e in ends)), mark))
+        columns = list(map(set, zip(*(values for values, _ in after), strict=True)))
+        pairs = zip(columns, columns[count:], strict=False)
+        return Module(after, [(max(map(abs, held)), lowest(*held), max(errors)) for held, errors in pairs])
 
     def finite(self, layers):
         """The largest error on a finite domain."""
@@ -412,16 +477,16 @@ class Checker:
         signs = goal.label == "product" or goal.name.startswith("signs to bits")
         need(goal.label and (signs or self.low == 0), "this target isn't known on this domain")
         kinds = range(self.inputs) if number_all else [0]
-        kinds = [Module({((v,), v << i) for v in (self.low, self.high)}, [(1, Fraction(1), 0)]) for i in kinds]
+        kinds = [Module({((v, 0), v << i) for v in (self.low, self.high)}, [(1, Fraction(1), 0)]) for i in kinds]
         # With `units = None` all modules are alike, and the units of rank 0 of each come first, then those of rank 1.
         modules, units = (kinds, [(i, 0) for i in range(self.inputs)]) if number_all else (kinds * self.inputs, None)
         for linear, biases, *act in layers:
             modules, units = self.through(modules, units, linear, biases, act, known)
         outputs = [(0, ((child, rank, 1.0),)) for child, rank in self.listed(modules, units)]
-        whole, worst = self.module(modules, outputs), 0
+        whole, worst = self.module(modules, outputs, merge=False), 0
         for values, label in whole.pairs:
             wanted = goal.values(label)
-            errors = [abs(v - t) + e for v, t, (*_, e) in zip(values, wanted, whole.facts, strict=True)]
+            errors = [abs(v - t) + e for v, t, e in zip(values, wanted, values[len(wanted) :], strict=False)]
             worst = max(worst, self.allowed(errors, wanted, wanted))
         return worst
 
@@ -436,7 +501,7 @@ class Checker:
         if alike and (inner > 1 or count == 1) and count % inner == 0:
             arity = count // inner
             rows = [tuple((b % arity, b // arity, w) for b, w in row) for row in linear.rows]
-            return [self.module(modules[:arity], list(zip(heads, rows, strict=True)), *act)] * inner, None
+            return [self.module(modules[:arity], list(zip(heads, rows, strict=True)), act)] * inner, None
         units, rows, groups = self.listed(modules, units), self.rows(*linear), {}
         for index, row in enumerate(rows):
             groups.setdefault(tuple(sorted({units[column][0] for column, _ in row})), []).append(index)
@@ -452,7 +517,7 @@ class Checker:
                 inside, places[index] = [*inside, (biases[index], terms)], (len(made), position)
             key = (tuple(id(modules[child]) for child in children), tuple(inside))
             if key not in known:
-                known[key] = self.module([modules[child] for child in children], inside, *act)
+                known[key] = self.module([modules[child] for child in children], inside, act)
             made.append(known[key])
         return made, places
 
@@ -476,7 +541,8 @@ class Checker:
             below, units = units, []
             for row, bias in zip(self.rows(*linear), biases, strict=True):
                 sums = self.added([*((number(w), below[c][0]) for c, w in row), (number(bias), {one: 1})])
-                error, raised = self.rounding([(w, below[c][1]) for c, w in row], bias, size(sums)), {one: 1}
+                passed, raised = sum(abs(number(w)) * below[c][1][2] for c, w in row), {one: 1}
+                error = self.rounding([(w, below[c][1]) for c, w in row], bias)(passed, size(sums))
                 for _ in range(power):
                     moved = lambda p: {tuple(map(operator.add, p, q)): d for q, d in sums.items()}  # noqa: B023,E731
                     raised = self.added([(c, moved(p)) for p, c in raised.items()])

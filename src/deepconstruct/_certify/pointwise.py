@@ -38,8 +38,8 @@ _CELLS = 2**21
 _BALLS = 2.0**-50
 # So many products are made in all: about a minute or two, on a grid and in intervals.
 _GRID_WORK, _WORK = 2**34, 2**28
-# So many products are followed beside the points.
-_MOVED_WORK = 2**20
+# So many products are followed beside the points: a few seconds.
+_MOVED_WORK = 2**21
 # From this many blocks on, a bar shows how far the proof is.
 _LONG = 20
 
@@ -84,24 +84,25 @@ def prove(construction: Construction, method: str) -> Certificate:
     reason = pointwise_reason(construction)
     if reason is not None:
         return undecided(construction, method, reason)
-    found, moved = _Totals(construction.claim), _looks_beside(construction)
+    found, shells = _Totals(construction.claim), _shells(construction)
+    moved = shells >= 1
     digits = exact_digits(construction.network, construction.claim.domain)
     try:
         for x, units in _blocks(construction, digits):
             real = found.add(x, units)
             if not found.holds:
                 return undecided(construction, method, "a bound at a point is above the claim, or not finite")
-            moved = moved and stands_moved(construction, x, real)
+            moved = moved and stands_moved(construction, x, real, shells)
     except (TypeError, ValueError) as error:
         return undecided(construction, method, str(error))
     return _certificate(construction, method, found, digits, moved)
 
 
-def _looks_beside(construction: Construction) -> bool:
-    """Whether moved inputs are looked at: not where that is much work."""
+def _shells(construction: Construction) -> float:
+    """How many shells around every point may be looked at: none where the claim has none, or that is too much work."""
     count, work = construction.claim.domain.cardinality, products(construction.network)
     assert count is not None
-    return can_be_moved(construction) and count * work * construction.network.out_size <= _MOVED_WORK
+    return _MOVED_WORK / max(count * work * construction.network.out_size, 1) if can_be_moved(construction) else 0.0
 
 
 def _certificate(

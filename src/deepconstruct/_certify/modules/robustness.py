@@ -130,6 +130,6 @@ class _Intervals:
         return self.errors(self.tree, offset=delta)[0]
 
     def _covers(self, found: np.ndarray, low: float) -> bool:
-        grown = self.gain * low
+        grown = self.gain * low if low else np.zeros_like(self.gain)  # an infinite gain of nothing is nothing
         claimed = np.where(grown == 0, self.allowed, (self.allowed + grown) * (1 - 2.0**-51))
         return bool(np.all(found <= claimed))

@@ -19,6 +19,7 @@ from .rows import distinct_rows
 from .stages import Stage, equal_block, stages
 
 _KINDS = 4096
+_UNITS = 2**13  # of one gate
 
 
 def wiring(network: Network, forest: Forest) -> Wiring:
@@ -86,6 +87,8 @@ class _Tracer:
         entries = rows, cols, _ = stage.entries()
         parts = components(rows, below.gate[cols], stage.linear.out_size, len(below.kind))
         layout = Layout(stage, self._indices(stage), below, *parts, entries)
+        if np.bincount(layout.of_unit).max() > _UNITS:
+            raise NotModular("a gate has too many units")
         node, covered = _combined(layout)
         orders = layout.orders()
         place, child_place = layout.places(*orders)
