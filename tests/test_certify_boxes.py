@@ -75,14 +75,14 @@ def places(construction):
 @pytest.mark.parametrize("name, level, dtype", [
     ("cantor", 1, "float32"), ("cantor", 2, "float64"), ("cantor", 5, "float32"), ("cantor", 27, "float64"),
     ("cantor_reversed", 3, "float32"), ("dust", 5, "float32"), ("triangle", 5, "float64"), ("vicsek", 3, "float32"),
-    ("sierpinski_carpet", 5, "float32"), ("pentaflake", 2, "float32"),
+    ("sierpinski_carpet", 5, "float32"), ("pentaflake", 2, "float32"), ("rotated_dust", 2, "float64"),
 ])  # fmt: skip
 def test_catalogued_fractals_are_proved_with_their_radius(name, level, dtype):
     found = certified(built(name, level, dtype))
     assert (found.verdict, found.covers, found.found) == ("proved", WHOLE, dc.Bound())
     assert isinstance(found.evidence, boxes.Boxes)
     assert found.evidence.of == "levels"
-    assert found.evidence.count < 1000
+    assert found.evidence.count < 30_000
 
 
 @pytest.mark.slow

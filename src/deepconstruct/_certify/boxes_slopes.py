@@ -67,6 +67,7 @@ class Derivatives:
     def step(self, rounded: list[np.ndarray], match: np.ndarray) -> Step:
         """What the level makes of a drift, with what its stages round."""
         added = match + sum(_times(later, made) for later, made in zip(self.later, rounded, strict=True)) * _ROOM
+        added = added.astype(float) * _ROOM
         return Step(self.stretch, self.norm, np.broadcast_to(added, self.stretch.shape[:2]))
 
 
@@ -101,7 +102,11 @@ def derivatives(stages: tuple[Stage, ...], states: tuple[np.ndarray, ...]) -> De
         product, moduli = product * choice[:, None], moduli * (slope != 0)
         own = terms * _DOUBLE * moduli * _ROOM
         later.insert(0, np.abs(product) + own)
-        product, moduli, terms = product @ stage.weights, moduli @ stage.sizes, terms + len(stage.weights) + 2
+        product, moduli, terms = (
+            product @ stage.weights.astype(float),
+            moduli @ stage.sizes.astype(float),
+            terms + len(stage.weights) + 2,
+        )
     own = terms * _DOUBLE * moduli * _ROOM
     # The singular values of NumPy are right to a small multiple of the roundoff, for so few rows and columns.
     norm = (np.linalg.norm(product, 2, axis=(1, 2)) + np.linalg.norm(own)) * _ROOM
