@@ -90,25 +90,32 @@ def _stated(construction: Construction | Network, claim: Claim | None) -> Constr
 
 
 def _decided(construction: Construction, name: str, options: Options) -> Certificate:
-    """What the method says, or the first that decides."""
+    """What the method says; or the first that proves or refutes, else what was enumerated or tested."""
+    if name != "auto":
+        (method,) = (method for method in METHODS if method.name == name)
+        reason = method.applies(construction)
+        if reason is not None:
+            raise ValueError(f"certify: {reason}")
+        return method.run(construction, options)
     reasons: list[tuple[str, str]] = []
+    enumerated: Certificate | None = None
     for method in METHODS:
-        if name not in ("auto", method.name):
+        if enumerated is not None and "proved" not in method.verdicts:
+            break  # all inputs were run: samples say nothing more
+        reason = method.applies(construction) or method.leaves(construction)
+        if reason is not None:
+            reasons.append((method.name, reason))
             continue
-        reason = method.applies(construction) or (method.leaves(construction) if name == "auto" else None)
-        if reason is None:
-            # A false claim is sooner refuted by a few inputs than by a search that can't succeed.
-            found = _probed(construction) if method.searches and name == "auto" else None
-            found = found or method.run(construction, options)
-            if found.verdict != "undecided" or name != "auto":
-                return found
+        # A false claim is sooner refuted by a few inputs than by a search that can't succeed.
+        found = (_probed(construction) if method.searches else None) or method.run(construction, options)
+        if found.verdict == "enumerated":
+            enumerated = found
+        elif found.verdict != "undecided":
+            return found
+        else:
             assert isinstance(found.evidence, Attempts)
             reasons += found.evidence.reasons
-        elif name != "auto":
-            raise ValueError(f"certify: {reason}")
-        else:
-            reasons.append((method.name, reason))
-    return open_case(construction, "", tuple(reasons))
+    return enumerated or open_case(construction, "", tuple(reasons))
 
 
 def _probed(construction: Construction) -> Certificate | None:
