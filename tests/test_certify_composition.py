@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
+from deepconstruct._arithmetic.products import multiplies_exactly
 from deepconstruct._certify import METHODS, composition, joints
 from deepconstruct._certify.certificate import certificate, undecided
 from deepconstruct._certify.method import Method, Options
 from deepconstruct.construction import origin as origins
 from deepconstruct.domains import Bits, Box, Space
-from deepconstruct.linear import BlockDiagonal, Dense, Sparse
-from deepconstruct.network import Layer
+from deepconstruct.linear import BlockDiagonal, Composed, Dense, Sparse
+from deepconstruct.network import Layer, Network
 
 BOTH = ("error", "robustness")
 
@@ -283,26 +284,26 @@ def test_products_of_joints_are_compared_exactly(kind, dtype):
     is_exact &= np.all(np.vectorize(Fraction)(moved.astype(float)) == shift)
     assert is_exact == (kind != 0.1)
     merged = Layer(Dense(jnp.asarray(near)), jnp.asarray(moved))
-    assert joints.multiplies_exactly(first, second, merged) == is_exact
+    assert multiplies_exactly(first, second, merged) == is_exact
     rows, cols = np.nonzero(near)
     sparse = Layer(Sparse(rows, cols, jnp.asarray(near[rows, cols]), (3, 3)), merged.bias)
-    assert joints.multiplies_exactly(first, second, sparse) == is_exact
+    assert multiplies_exactly(first, second, sparse) == is_exact
     for changed in (near.copy(), near.copy()):
         changed[0, 1] = np.nextafter(changed[0, 1], np.array(9, dtype))
-        assert not joints.multiplies_exactly(first, second, Layer(Dense(jnp.asarray(changed)), merged.bias))
+        assert not multiplies_exactly(first, second, Layer(Dense(jnp.asarray(changed)), merged.bias))
     moved = moved.copy()
     moved[2] += moved[2] + 1
-    assert not joints.multiplies_exactly(first, second, Layer(merged.linear, jnp.asarray(moved)))
-    assert not joints.multiplies_exactly(first, second, Layer(merged.linear))
+    assert not multiplies_exactly(first, second, Layer(merged.linear, jnp.asarray(moved)))
+    assert not multiplies_exactly(first, second, Layer(merged.linear))
 
 
 def test_products_of_joints_without_weights_or_with_far_ones():
     none = Layer(BlockDiagonal(jnp.zeros((1, 2, 2, 1))))
-    assert joints.multiplies_exactly(none, none, none)
-    assert not joints.multiplies_exactly(none, none, Layer(Dense(jnp.eye(2))))
+    assert multiplies_exactly(none, none, none)
+    assert not multiplies_exactly(none, none, Layer(Dense(jnp.eye(2))))
     far = Layer(Dense(jnp.asarray([[1e300, 0.0], [0.0, 1e-300]], "float64")))
     one = Layer(Dense(jnp.asarray([[1.0, 0.0], [0.0, 1.0]], "float64")))
-    assert not joints.multiplies_exactly(far, far, one)
+    assert not multiplies_exactly(far, far, one)
 
 
 def test_a_merged_joint_that_was_rounded_is_not_proved(monkeypatch):
@@ -314,6 +315,48 @@ def test_a_merged_joint_that_was_rounded_is_not_proved(monkeypatch):
     for construction in (made, again):
         open_case(construction, "weights of a merged joint were rounded")
     proved(dc.series(*parts_of(made), merge=False))
+
+
+def chain(*weights):
+    """Linear layers with units of ReLU between them, of one output each."""
+    layers = []
+    for first, second in weights:
+        layers.append(Layer(Dense(jnp.asarray(first, "float32")), None, dc.activations.ReLU()))
+        layers.append(Layer(Dense(jnp.asarray(second, "float32"))))
+    return Network(tuple(layers))
+
+
+@pytest.mark.promotes
+def test_a_series_whose_weights_would_round_keeps_two_factors():
+    # 33 times these are odd and above 2^24: rounded to multiples of 4, they don't add up to 33 times the sum.
+    readout = [[533821.0, 533823.0, -915121.0]]
+    total = float(np.sum(readout))
+    ones, points = [[1.0, 1.0, 1.0]], [[total]]
+    sums = dc.Target("sum", lambda x: x @ jnp.asarray(readout).T)
+    inner = dc.Claim(sums, dc.domains.Points(ones), dc.domains.Points(points))
+    outer = dc.Claim(dc.Target("33", lambda x: 33 * x), dc.domains.Points(points), Space(1))
+    first, second = chain((np.eye(3), readout)), chain(([[33.0]], [[1.0]]))
+    made = dc.series(dc.claim(first, inner), dc.claim(second, outer))
+    assert made.claim.error.is_exact
+    assert float(made(ones)[0, 0]) == 33 * total
+    assert dc.certify(made).verdict == "proved"
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_densify_adds_what_factors_cancel_in_their_product(cancels):
+    generator = np.random.default_rng(3)
+    outer, inner = (generator.uniform(0.5, 1, shape).astype("float32") for shape in ((1, 64), (64, 1)))
+    if cancels:
+        outer[:, 32:] = -outer[:, :32]
+        inner[32:] = inner[:32] * np.float32(1 + 2**-20)
+    linear = Composed(Dense(jnp.asarray(outer)), Dense(jnp.asarray(inner)))
+    target = dc.Target("any", lambda x: x)
+    claim = dc.Claim(target, Box(1, -1, 1), Space(1), dc.Bound(1e-9))
+    dense: Any = dc.densify(dc.claim(Network((Layer(linear),)), claim))
+    exact = float(sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(outer[0], inner[:, 0], strict=True)))
+    off = abs(exact - float(np.asarray(dense.network.layers[0].linear.weight)[0, 0]))
+    assert off > 0
+    assert dense.claim.error.largest >= 1e-9 + off
 
 
 def test_the_whole_is_within_its_claim_when_run():

@@ -187,6 +187,7 @@ def test_normal_classes_to_50_digits(digits):
     assert np.allclose(target(np.array(x)), [float(p.mid()) for p in target.exact(x)])
 
 
+@pytest.mark.slow
 def test_every_target_of_the_catalog_has_exact_values_near_its_wide_ones():
     pytest.importorskip("flint")
     for entry in dc.catalog.ENTRIES.values():

@@ -73,7 +73,7 @@ def claimed(network, function, domain, error: Any = 0.0, codomain=None, **more):
     return dc.claim(network, dc.Claim(target, domain, codomain, error, dtype=network.dtype.name, **more))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", [pytest.param("float16", marks=pytest.mark.slow), "float32", "float64"])
 @pytest.mark.parametrize("name", BUILT)
 def test_finite_claims_of_the_library_are_proved(name, dtype):
     if name == "boolean_classifier":
@@ -232,7 +232,9 @@ def test_changed_weights_are_proved_only_if_they_keep_the_claim_in_rationals(nam
             assert off <= Fraction(bound(certificate).absolute) <= Fraction(made.claim.error.absolute)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", [*(pytest.param(d, marks=pytest.mark.slow) for d in ("bfloat16", "float64")), "float16", "float32"]
+)
 def test_no_order_of_operations_leaves_what_is_proved(dtype):
     draw, proved = np.random.default_rng(7), 0
     for number in range(12):

@@ -52,7 +52,7 @@ def drawn(seed, widths, activation, dtype):
     return net(*layers, dtype=dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow), "float32", "float64"])
 @pytest.mark.parametrize("activation", [ReLU(), Square(), Power(5)], ids=lambda a: a.name())
 def test_no_order_leaves_the_bound(dtype, activation):
     share = 0.0

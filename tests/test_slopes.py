@@ -69,7 +69,7 @@ MIXED = Concatenate((ReLU(), Sigmoid(2.0), Square()), (4, 1, 1))
 @pytest.mark.parametrize(
     "activation", [ReLU(), Sigmoid(3.0), Square(), Power(3), Tanh(), MIXED], ids=lambda a: a.name()
 )
-@pytest.mark.parametrize("radius", [0.01, 0.5])
+@pytest.mark.parametrize("radius", [0.01, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_no_difference_quotient_is_steeper(activation, radius):
     for seed in range(4):
         network, draw = drawn(seed, (3, 6, 6, 2), activation), np.random.default_rng(seed)
@@ -172,7 +172,7 @@ def changed(construction, **parts):
     return dc.claim(construction.network, dataclasses.replace(construction.claim, robustness=robustness))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_moved_inputs_of_the_catalog_are_covered(name, dtype):
     if name == "boolean_classifier":

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from .._arithmetic.products import multiplies_exactly
 from .._arithmetic.trust import is_known
 from .._compose import fan_out, parallel, repeat
 from .._compose.repeat import merged_copies
@@ -28,7 +29,7 @@ from ..domains import AbstractDomain, Product
 from ..network import Layer, Network, Repeat, flat_layers, repetition
 from . import sampling
 from .certificate import Certificate, Evidence, certificate, undecided
-from .joints import count_layers, may_pair, multiplies_exactly, pairs, stays_inside
+from .joints import count_layers, may_pair, pairs, stays_inside
 from .matrices import is_known_target
 from .method import Method, Options
 

@@ -55,7 +55,8 @@ def _stands(construction: Construction, x: np.ndarray, real: np.ndarray, shells:
     gain = spread(robustness.gain, claim.codomain.size).astype(np.longdouble)
     room = spread(claim.error.absolute, claim.codomain.size) + np.longdouble(robustness.rounding)
     edges = [robustness.radius * (j / shells) for j in range(shells)] + [robustness.radius]
-    passed = least = before = np.zeros(real.shape, np.longdouble)
+    passed = least = np.zeros(real.shape, np.longdouble)
+    before = steepness(construction.network, x, x).slopes if shells > 1 else least
     held = np.ones(len(x), bool)
     for inner, outer in itertools.pairwise(edges):
         found = steepness(construction.network, -_raised(-x, outer), _raised(x, outer))

@@ -63,13 +63,13 @@ def entering_error(inner: Claim, outer: Claim) -> float:
         if _carries_relative(outer):
             return error
         low, high = inner.codomain.box()
-        size = float(np.sqrt(np.sum(np.maximum(low**2, high**2))))
+        size = math.hypot(*np.maximum(np.abs(low), np.abs(high)))
         if not math.isfinite(size):
             raise ValueError(
                 f"series: {inner.target.name} has a relative error on an unbounded range, "
                 f"which {outer.target.name} can't take"
             )
-        error += inner.error.relative * size
+        error = up(error + inner.error.relative * size)
     if error > radius:
         limit = "only exact inputs" if radius == 0 else f"inputs off by at most {radius:.3g}"
         raise ValueError(f"series: {inner.target.name} errs by up to {error:.3g} but {outer.target.name} takes {limit}")
@@ -102,11 +102,16 @@ def _series_error(inner: Claim, outer: Claim, entering: float) -> Bound:
 
 
 def _series_radius(inner: Claim, outer: Claim, entering: float) -> float:
-    slack = outer.robustness.radius - entering - inner.robustness.rounding
+    # Exactly, as a radius that is used up must not look as if it weren't.
+    slack = math.inf
+    if math.isfinite(outer.robustness.radius + inner.robustness.rounding):
+        slack = Fraction(outer.robustness.radius) - Fraction(entering) - Fraction(inner.robustness.rounding)
+    elif math.isinf(inner.robustness.rounding):
+        return 0.0
     if slack <= 0:
         return 0.0
     radius, gain = inner.robustness.radius, inner.robustness.largest_gain
-    return radius if gain == 0 else min(radius, slack / gain * (1 - 2**-40))
+    return radius if gain == 0 else min(radius, float(slack) / gain * (1 - 2**-40))
 
 
 def parallel_claim(claims: list[Claim]) -> Claim:

@@ -4,6 +4,7 @@ import dataclasses
 
 from .. import targets
 from .._arithmetic.exactness import is_exact_on
+from .._arithmetic.products import multiplies_exactly
 from .._checks import check_size
 from ..construction import Claim, Construction, Repeated, as_network
 from ..network import Network, Repeat, flat_layers, own
@@ -55,7 +56,9 @@ def merged_copies(part: Construction, times: int) -> tuple[Network, Claim, Joint
         return None
     network, pair = (Network(join_repeat(part.network.layers, count, merge=True)) for count in (times, 2))
     # An exact part gives points of its own domain, so that what two copies never round no number of them does.
+    layers = flat_layers(part.network)
     exact = is_exact_on(pair if part.claim.error.is_exact else network, part.claim.domain)
+    exact = exact and multiplies_exactly(layers[-1], layers[0], flat_layers(pair)[len(layers) - 1])
     joint = merged_joint((part.network, part.claim), part.network, pair, exact=exact)
     claim = _merged_claim(part.claim, times, joint)
     return None if claim is None else (network, claim, joint)

@@ -5,13 +5,15 @@ import math
 
 import numpy as np
 
-from .._arithmetic.exactness import is_exact_after_step
+from .._arithmetic.exactness import is_exact_after_step, is_exact_on
 from .._arithmetic.intervals import bias_array, layer_range
+from .._arithmetic.products import multiplies_exactly
 from .._arithmetic.rounding import gamma, unit_roundoff
 from .._arithmetic.sensitivity import moduli_through, sensitivities
 from ..construction import Bound, Claim
 from ..construction.bound import mapped
 from ..domains import AbstractDomain
+from ..linear import AbstractLinear, Composed, DirectSum, Stack
 from ..network import Layer, Network, flat_layers
 from .algebra import up
 
@@ -98,17 +100,52 @@ def is_worth(joint: Joint, claim: Claim) -> bool:
     return joint.added <= _WORTH * claim.error.largest
 
 
-def dense_sums(claim: Claim, network: Network, changed: list[bool], *, exact: bool) -> Joint:
-    """What it adds that the `changed` layers of a network became dense matrices, summed in any order."""
-    layers, margin = flat_layers(network), margin_of(claim)
+def dense_sums(claim: Claim, network: Network, dense: Network, changed: list[bool]) -> Joint:
+    """What it adds that the `changed` layers of a network became dense matrices, summed in any order.
+
+    Factors are multiplied then: their moduli are, too, as what cancels in the product has been rounded before.
+    """
+    margin, added, exact = margin_of(claim), 0.0, is_exact_on(dense, claim.domain)
     low, high = moved_box(claim.domain, margin)
-    shown, added = sensitivities(layers, low, high), 0.0
-    for layer, is_changed, sensitivity in zip(layers, changed, shown, strict=True):
+    layers, stored = flat_layers(dense), flat_layers(network)
+    shown = sensitivities(layers, low, high)
+    for before, layer, is_changed, sensitivity in zip(stored, layers, changed, shown, strict=True):
         if is_changed:
-            sums = moduli_through(layer, np.maximum(np.abs(low), np.abs(high)))
-            added += gamma(layer.in_size + 4, unit_roundoff(claim.dtype)) * float(np.max(sums)) * sensitivity
+            sums = _moduli(before.linear, np.maximum(np.abs(low), np.abs(high))) + np.abs(bias_array(before))
+            terms = layer.in_size + _between(before.linear) + 4
+            added += gamma(terms, unit_roundoff(claim.dtype)) * float(np.max(sums)) * sensitivity
+            exact = exact and _multiplies_exactly(before.linear, layer)
         low, high = layer_range(layer, low, high)
     return Joint(exact, False, margin, added)
+
+
+def _moduli(linear: AbstractLinear, moduli: np.ndarray) -> np.ndarray:
+    """`|W| moduli`, factor by factor."""
+    if isinstance(linear, Composed):
+        return _moduli(linear.outer, _moduli(linear.inner, moduli))
+    if isinstance(linear, Stack):
+        return np.concatenate([_moduli(part, moduli) for part in linear.parts])
+    if isinstance(linear, DirectSum):
+        cuts = np.cumsum([part.in_size for part in linear.parts])[:-1]
+        parts = zip(linear.parts, np.split(moduli, cuts), strict=True)
+        return np.concatenate([_moduli(part, piece) for part, piece in parts])
+    return moduli_through(Layer(linear), moduli)
+
+
+def _between(linear: AbstractLinear) -> int:
+    """How many numbers pass between the factors of a map, all together."""
+    if isinstance(linear, Composed):
+        return linear.inner.out_size + _between(linear.outer) + _between(linear.inner)
+    return max(map(_between, linear.parts)) if isinstance(linear, Stack | DirectSum) else 0
+
+
+def _multiplies_exactly(linear: AbstractLinear, dense: Layer) -> bool:
+    """Whether a map has no factors, or just two whose product wasn't rounded."""
+    if not _between(linear):
+        return True
+    if not isinstance(linear, Composed) or _between(linear.outer) or _between(linear.inner):
+        return False
+    return multiplies_exactly(Layer(linear.inner), Layer(linear.outer), Layer(dense.linear))
 
 
 def with_added_error(claim: Claim, added: float) -> Claim:

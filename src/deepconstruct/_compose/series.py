@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._arithmetic.exactness import is_exact_on
+from .._arithmetic.products import multiplies_exactly
 from .._bias import bias_vector
 from ..construction import Claim, Construction, Series
 from ..linear import Composed, Identity as IdentityMap, product
@@ -79,7 +80,8 @@ def _join(first: Claimed, last: Claimed, second: Claimed, merge: bool) -> tuple[
     claim, layers = series_claim(inner, outer), (before.layers, behind.layers)
     if merge and can_merge(*layers):
         merged = Network(join_series(*layers, merge=True))
-        exact = _is_exact(merged, inner, last, behind)
+        parts = before.layers[-1], behind.layers[0], merged.layers[len(before.layers) - 1]
+        exact = _is_exact(merged, inner, last, behind) and multiplies_exactly(*parts)
         if exact:
             joint = merged_joint(first, behind, merged, exact=True)
         else:

@@ -40,15 +40,16 @@ def densify(network: Any) -> Any:
     if isinstance(network, Construction):
         dense = densify(network.network)
         changed = [_keeps_an_order(layer.linear) for layer in flat_layers(network.network)]
-        claim = _summed_anew(network.claim, dense, changed) if any(changed) else network.claim
+        claim = _summed_anew(network, dense, changed) if any(changed) else network.claim
         return Construction(dense, claim, Rewritten("densify", network))
     network = as_network("densify", network)
     dtype = network.dtype
     return own(Network(tuple(part.dense(dtype) for part in network.layers)))
 
 
-def _summed_anew(claim: Claim, dense: Network, changed: list[bool]) -> Claim:
-    found = dense_sums(claim, dense, changed, exact=is_exact_on(dense, claim.domain)).claim(claim)
+def _summed_anew(stored: Construction, dense: Network, changed: list[bool]) -> Claim:
+    claim = stored.claim
+    found = dense_sums(claim, stored.network, dense, changed).claim(claim)
     if found is None:
         raise ValueError(
             f"densify: the rounding of {claim.target.name} as dense matrices can't be bounded; densify its network"
