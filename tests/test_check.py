@@ -308,7 +308,7 @@ def test_wires_that_two_gates_read_are_no_trees(verdict):
 def test_towers_of_powers_take_no_time(verdict):
     network = dc.Network.from_matrices([[[2.0**-1000]]] * 7, None, [dc.activations.Power(60)] * 7)
     claim = dc.Claim(
-        dc.targets.Product(1), dc.domains.Box(1, 0, 1), dc.domains.Box(1, 0, 1), error=1.0, dtype="float64"
+        dc.targets.Product(1), dc.domains.Box(1, 0, 1), dc.domains.Box(1, 0, 1), error=dc.Bound(1.0), dtype="float64"
     )
     assert "too long" in verdict(content(dc.claim(network, claim)))
     bits = dataclasses.replace(claim, domain=dc.domains.Bits(1))
