@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct._certify.series_balls import ranges
-from deepconstruct._certify.series_range import largest_modulus
+from deepconstruct._certify.series.balls import ranges
+from deepconstruct._certify.series.range import largest_modulus
 
 pytest.importorskip("flint")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct._certify import basis, butterflies, matrices
-from deepconstruct._certify.roots import roots
+from deepconstruct._certify.linear import basis, butterflies, matrices
+from deepconstruct._certify.linear.roots import roots
 from deepconstruct._roots import roots_of_unity
 from deepconstruct.domains import Space
 from deepconstruct.linear import Butterfly, Dense

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-from deepconstruct._certify.monomials import Budget, Unknown, moved, powers_of_sums, size
-from deepconstruct._certify.polynomial_targets import exact, inverted, logarithm, logits_of, target_polynomials
-from deepconstruct._certify.wires import levels_of, split
+from deepconstruct._certify.polynomials.monomials import Budget, Unknown, moved, powers_of_sums, size
+from deepconstruct._certify.polynomials.targets import exact, inverted, logarithm, logits_of, target_polynomials
+from deepconstruct._certify.polynomials.wires import levels_of, split
 from deepconstruct.activations import Concatenate, Identity, Power, Softmax, Square
 from deepconstruct.domains import Bits, Box, Points, Space
 from deepconstruct.linear import Composed, Dense, DirectSum, SignPatterns, SignProduct, Stack

@@ -12,10 +12,10 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct._arithmetic.intervals import bias_array
-from deepconstruct._certify import series_range, taylor
-from deepconstruct._certify.gates import Unprovable, prove_gate
-from deepconstruct._certify.series_balls import balls, discs, ranges
-from deepconstruct._certify.taylor import Series
+from deepconstruct._certify.series import range as series_range, taylor
+from deepconstruct._certify.series.balls import balls, discs, ranges
+from deepconstruct._certify.series.gates import Unprovable, prove_gate
+from deepconstruct._certify.series.taylor import Series
 from deepconstruct.activations import GELU, Exp, Sigmoid, SiLU, Sin, Softplus, Tanh, groups
 from deepconstruct.domains import Box
 from deepconstruct.linear import Dense, as_matrix

@@ -27,7 +27,7 @@ import deepconstruct as dc
 import fuzz_files
 from deepconstruct._certify import METHODS
 from deepconstruct._certify.certificate import certificate
-from deepconstruct._certify.pointwise import Pointwise
+from deepconstruct._certify.points.pointwise import Pointwise
 from deepconstruct._cli import main as command_line
 from deepconstruct._files.certificates import classes
 from deepconstruct._files.registry import CLASSES

@@ -21,7 +21,8 @@ import pytest
 import deepconstruct as dc
 from deepconstruct import _tour, domains, linear, losses, targets
 from deepconstruct._arithmetic import intervals, rounding, sums
-from deepconstruct._certify import series_balls, values
+from deepconstruct._certify.points import values
+from deepconstruct._certify.series import balls as series_balls
 from deepconstruct._flint import flint
 from deepconstruct.activations import Concatenate, ReLU, Sigmoid, Step
 from deepconstruct.linear import Dense

@@ -17,9 +17,9 @@ import deepconstruct as dc
 import rationals
 from deepconstruct._arithmetic.integers import on_grid, products
 from deepconstruct._arithmetic.running import enclose
-from deepconstruct._certify import exhaustive, pointwise
-from deepconstruct._certify.pointwise import Pointwise
-from deepconstruct._certify.values import FLOATING
+from deepconstruct._certify.points import exhaustive, pointwise
+from deepconstruct._certify.points.pointwise import Pointwise
+from deepconstruct._certify.points.values import FLOATING
 from deepconstruct.activations import Concatenate, Identity, Power, ReLU, Square, Step
 from deepconstruct.domains import Bits, Box, Points, Product, Signs, Space
 from deepconstruct.linear import Butterfly, Composed, Dense, DirectSum, SignPatterns, SignProduct, Stack
@@ -318,7 +318,7 @@ def test_tables_beside_their_bits_are_evaluated_in_floating_point():
 
 
 def test_without_flint_probabilities_are_evaluated_in_floating_point(monkeypatch):
-    monkeypatch.setattr("deepconstruct._certify.values.has_flint", lambda: False)
+    monkeypatch.setattr("deepconstruct._certify.points.values.has_flint", lambda: False)
     certificate = proof(BUILT["boolean_classifier"]("float32"))
     assert bound(certificate).absolute > 0
     assert FLOATING in certificate.trusts

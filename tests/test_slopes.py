@@ -12,7 +12,7 @@ import deepconstruct as dc
 import rationals
 from deepconstruct._arithmetic.running import enclose
 from deepconstruct._arithmetic.slopes import steepness
-from deepconstruct._certify.pointwise import prove
+from deepconstruct._certify.points.pointwise import prove
 from deepconstruct.activations import Concatenate, Identity, Power, ReLU, Sigmoid, Softmax, Square, Step, Tanh, groups
 from deepconstruct.linear import Composed, Dense, DirectSum, SignProduct
 from deepconstruct.network import Layer, Network, flat_layers

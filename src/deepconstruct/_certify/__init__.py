@@ -9,9 +9,15 @@ import time
 from .._checks import check_available, check_choice, check_size
 from ..construction import Claim, Construction
 from ..network import Network
-from . import basis, boxes, circuit, composition, exhaustive, identity, modules, sampling, taylor
+from . import composition, modules, sampling
+from .boxes import method as boxes
 from .certificate import Attempts, Certificate as Certificate, open_case
+from .circuit import method as circuit
+from .linear import basis
 from .method import Method, Options
+from .points import exhaustive
+from .polynomials import identity
+from .series import taylor
 
 # So many inputs are tried before a search.
 _PROBES = 1000

@@ -30,7 +30,7 @@ from ..network import Layer, Network, Repeat, flat_layers, repetition
 from . import sampling
 from .certificate import Certificate, Evidence, certificate, undecided
 from .joints import count_layers, may_pair, pairs, stays_inside
-from .matrices import is_known_target
+from .linear.matrices import is_known_target
 from .method import Method, Options
 
 _ACTIVATIONS = (GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh)

@@ -20,9 +20,9 @@ from ..construction.encoding import digest
 from ..domains import AbstractDomain
 from ..network import Network, block_layers
 from . import certify
-from .identity import polynomials_of
-from .monomials import Unknown
-from .pointwise import RATIONAL, SMOOTH
+from .points.pointwise import RATIONAL, SMOOTH
+from .polynomials.identity import polynomials_of
+from .polynomials.monomials import Unknown
 
 _MOST_INPUTS, _SAMPLES, _CELLS = 2**20, 256, 2**21
 

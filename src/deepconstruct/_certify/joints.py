@@ -5,8 +5,8 @@ from ..domains import AbstractDomain, Box, Product
 from ..linear import Butterfly, DirectSum, SignProduct, Stack
 from ..linear.operator import AbstractLinear
 from ..network import UNITS_HELD, Network, Repeat, block_layers, flat_layers, plan
-from .asked import asked
-from .monomials import Budget, Unknown, value_range
+from .polynomials.asked import asked
+from .polynomials.monomials import Budget, Unknown, value_range
 
 # How stages are run --------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""ReLU and step networks on boxes and regions."""

@@ -1,0 +1,1 @@
+"""Circuits of smooth gates, gate by gate."""

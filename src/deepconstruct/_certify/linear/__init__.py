@@ -1,0 +1,1 @@
+"""Linear networks: their matrices, and the stages of fast transforms."""

@@ -1,0 +1,1 @@
+"""Finite domains, point by point."""

@@ -1,0 +1,1 @@
+"""Networks that are polynomials: multiplied out in rationals."""

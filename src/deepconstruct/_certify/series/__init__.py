@@ -1,0 +1,1 @@
+"""Smooth hidden layers: power series with balls as coefficients."""
