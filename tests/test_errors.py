@@ -6,6 +6,7 @@
 import ast
 import builtins
 import dataclasses
+import io
 import math
 import re
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 
 import deepconstruct as dc
 from deepconstruct import _tour, domains, linear, losses, targets
-from deepconstruct._arithmetic import intervals, rounding, sums
+from deepconstruct._arithmetic import directions, intervals, rounding, sums
 from deepconstruct._certify.points import values
 from deepconstruct._certify.series import balls as series_balls
 from deepconstruct._flint import flint
@@ -47,6 +48,18 @@ def claim_of(target="t", domain=None, codomain=None, **options):
 
 def linear_on_bits(relative=0.1, codomain=None):
     return dc.claim(network((1, 1)), claim_of("f", domains.Bits(1), codomain, error=dc.Bound(relative=relative)))
+
+
+def save_with(**changes):
+    tree = dc.parity(2)
+    dc.save(io.BytesIO(), tree, dataclasses.replace(dc.certify(tree), **changes))
+
+
+def wide(size):
+    """A diagonal matrix, said to be a transform."""
+    ones, index, space = jnp.ones(size, "complex64"), np.arange(size), domains.Space(size, "complex")
+    network = dc.Network((dc.Layer(linear.Sparse(index, index, ones, (size, size))),))
+    return dc.claim(network, dc.Claim(targets.DFT(size), space, space, dtype="complex64"))
 
 
 class Nothing(dc.activations.AbstractActivation):
@@ -120,6 +133,10 @@ KINDS = [
     ("Rewritten: rule must be a name; got 3", lambda: dc.origins.Rewritten(3, dc.parity(2))),
     ("perturb: scale must be a number; got 'x'", lambda: dc.perturb(dc.parity(2), "x", key=KEY)),
     (r"certify: expected a Construction; got Network. .*dc.certify\(network", lambda: dc.certify(dc.parity(2).network)),
+    (
+        "slopes are followed through weights of usual size only",
+        lambda: directions.stages(dc.Network.from_matrices([[[1e-300]]], [None], ["relu"], dtype="float64")),
+    ),
     (
         "running bounds don't know how butterflies are merged",
         lambda: sums.weights_of(linear.Butterfly(jnp.ones((1, 2, 2, 1), "float32"))),
@@ -305,10 +322,13 @@ FITS = [
      lambda: dc.certify(dc.parity(27), method="exhaustive")),
     (r"certify: the basis proof is about all of R\^n or C\^n; parity\(2\) is on Bits\(n=2\)",
      lambda: dc.certify(dc.parity(2), method="basis")),
-    ("certify: the basis proof takes sizes up to 4096; got 8192", lambda: dc.certify(dc.fft(8192), method="basis")),
+    ("the basis proof takes sizes up to 4096, but", lambda: dc.certify(wide(8192), method="basis")),
 ]  # fmt: skip
 
 VALUES = [
+    ("a certificate holds no arrays", lambda: save_with(trusts=(np.ones(2),))),
+    ("the certificate has name='x', not 'parity", lambda: save_with(name="x")),
+    ("a certificate can't have seconds=-1.0", lambda: save_with(seconds=-1.0)),
     (
         "equivalent: expected a domain, as the claims give 2; got None",
         lambda: dc.equivalent(dc.parity(2), dc.multiplication_gate()),
