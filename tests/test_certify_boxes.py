@@ -216,6 +216,17 @@ def test_forms_hold_what_runs_in_any_order_and_what_is_exact(dtype, seed):
             assert abs(Fraction(float(run[0])) - exact[0]) <= Fraction(float(forms.error[box, 0]))
 
 
+def test_a_weight_of_zero_does_not_hide_what_overflows():
+    matrices = [[1.0], [0.0]], [[6e4, 0.0], [0.0, 0.0]], [[2.0, 0.0], [0.0, 0.0]]
+    layers = [Layer(Dense(jnp.asarray(matrix, "float16"))) for matrix in matrices]
+    last = Layer(Dense(jnp.array([[0.0, 1.0]], "float16")), jnp.array([1.0], "float16"))
+    network = Network((*layers, last))
+    runner = Runner(stages_of(network), network.dtype)
+    forms, _ = runner.run(on_boxes(np.array([[0.9]]), np.array([[1.0]])), 0, 4)
+    assert np.isnan(np.asarray(network(jnp.ones((1, 1), "float16")))).all()
+    assert not np.isfinite(forms.error).any()
+
+
 def exact_stage(stage, x):
     sums = [
         sum((Fraction(w) * v for w, v in zip(row, x, strict=True)), Fraction(b))

@@ -168,7 +168,9 @@ class Runner:
         settled = single & ((held & ~flat).astype(float) @ (stage.weights != 0).T == 0)
         settled &= ((np.abs(center) >= self.tiny) | (terms == 0)) & (mass < self.most / 4)
         settled &= ((held & (moduli < self.tiny)).astype(float) @ (stage.weights != 0).T == 0) & (not self.flushes)
-        self._settle(stage, forms.center, held, (held & ~flat).astype(float) @ (stage.weights != 0).T == 0, settled)
+        # Where another unit may be infinite, even a weight of 0 makes NaN of it: then the mass is no number.
+        fixed = ((held & ~flat).astype(float) @ (stage.weights != 0).T == 0) & (mass < self.most / 4)
+        self._settle(stage, forms.center, held, fixed, settled)
         single |= settled
         own = np.where(single, 0.0, (terms + 6) * roundoff(center) * mass) * _ROOM
         own = np.where(settled, 0.0, own + _LEAST)

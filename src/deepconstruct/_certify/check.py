@@ -101,6 +101,11 @@ def lowest(*values):
     return min((Fraction(v.numerator & -v.numerator, v.denominator) for v in values if v), default=Fraction(1))
 
 
+def up(error):
+    """Rounded up, so that fractions stay short."""
+    return Fraction(math.ceil(error * 2**1200), 2**1200)
+
+
 class File:
     """An archive of tree.json, certificate.json and arrays: exactly the bytes that `zipfile` writes for them."""
 
@@ -418,15 +423,16 @@ class Checker:
         sums, last = max(n - 2, 0), self.u * (n > 1)
         made = sum(self.growth(sums + (w != lowest(w))) * w * (most + error) for w, most, _, error in terms)
         made, flushed = made + self.growth(sums) * bias, 2 * self.tiny * (2 * n + sum(w for w, *_ in terms))
-        return lambda passed, height: (passed + made) * (1 + last) + last * min(height, mass) + flushed
+        return lambda passed, height: up((passed + made) * (1 + last) + last * min(height, mass) + flushed)
 
     def power_rounding(self, n, most, step, error):
         """How far the n-th power of a unit is off."""
-        height = most + error
+        height, length = most + error, most.numerator.bit_length() + most.denominator.bit_length()
+        need(n == 1 or n * length < 2**14, "numbers get too long")
         need(2 * height**n <= self.large, "a power may overflow")
         if n == 1 or (not error and step**n >= self.tiny and most**n <= step**n * 2**self.digits):
             return error
-        return height**n * (1 + self.growth(n - 1)) - most**n + 4 * n * self.tiny * max(height, 1) ** n
+        return up(height**n * (1 + self.growth(n - 1)) - most**n + 4 * n * self.tiny * max(height, 1) ** n)
 
     def logistic_rounding(self, z, beta, error):
         """How far a float of `1 / (1 + exp(-beta z'))`, for a `z'` off by `error`, is off `logistic(beta z)[0]`."""
@@ -543,10 +549,11 @@ class Checker:
                 sums = self.added([*((number(w), below[c][0]) for c, w in row), (number(bias), {one: 1})])
                 passed, raised = sum(abs(number(w)) * below[c][1][2] for c, w in row), {one: 1}
                 error = self.rounding([(w, below[c][1]) for c, w in row], bias)(passed, size(sums))
+                error = self.power_rounding(power, size(sums), 0, error)
                 for _ in range(power):
                     moved = lambda p: {tuple(map(operator.add, p, q)): d for q, d in sums.items()}  # noqa: B023,E731
                     raised = self.added([(c, moved(p)) for p, c in raised.items()])
-                units.append((raised, (size(raised), 0, self.power_rounding(power, size(sums), 0, error))))
+                units.append((raised, (size(raised), 0, error)))
         rests = [self.added([(1, got), (-1, goal)]) for (got, _), goal in zip(units, goals, strict=True)]
         errors = [size(rest) + error for rest, (_, (*_, error)) in zip(rests, units, strict=True)]
         return self.allowed(errors, [-size(goal) for goal in goals], list(map(size, goals)))
