@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import types
 from fractions import Fraction
 from typing import Any
 
@@ -160,6 +161,16 @@ def test_a_part_that_is_wrong_itself_is_not_proved():
     for part in (swapped, better):
         for made in (dc.parallel(part, gate()), dc.parallel(dc.parallel(gate(), part), gate())):
             assert "above the claim" in str(open_case(made, "product(2), a part, isn't proved"))
+
+
+def test_parts_that_are_no_constructions_are_left_alone():
+    class Other(dc.construction.Construction):
+        pass
+
+    made = dc.parallel(gate(), gate())
+    for part in (types.SimpleNamespace(claim=made.claim, origin=made.origin), Other(gate().network, gate().claim)):
+        wrong: Any = (gate(), part)
+        open_case(forged(made, origins.Parallel(wrong)), "isn't made of this library's own")
 
 
 def test_a_part_of_itself_is_not_proved():

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.exactness import is_exact_after_step, is_exact_on
@@ -70,13 +71,22 @@ def _joint_rounding(inner: Claimed, outer: Network, margin: float) -> float:
     low, high = moved_box(claim.domain, margin)
     for layer in layers[:-1]:
         low, high = layer_range(layer, low, high)
-    sums = moduli_through(layers[-1], np.maximum(np.abs(low), np.abs(high)))
-    sums = moduli_through(flat_layers(outer)[0], sums)
-    terms = layers[-1].in_size + outer.in_size + 4
-    local = gamma(terms, unit_roundoff(claim.dtype)) * float(np.max(sums))
+    reach = np.maximum(np.abs(low), np.abs(high))
+    sums = moduli_through(flat_layers(outer)[0], moduli_through(layers[-1], reach))
+    local = _rounded(layers[-1].in_size + outer.in_size + 4, sums, float(np.max(reach)), claim.dtype)
     if not local:
         return 0.0
     return local * sensitivities(flat_layers(outer), *layer_range(layers[-1], low, high))[0]
+
+
+def _rounded(terms: int, sums: np.ndarray, reach: float, dtype: str) -> float:
+    """What sums of so many terms lose of `sums`, of their moduli, by rounding, and by numbers that are flushed to zero.
+
+    These are weights that were multiplied, times numbers up to `reach`, and products, which are fewer than twice the
+    terms each.
+    """
+    lost = gamma(terms, unit_roundoff(dtype)) * float(np.max(sums))
+    return lost + 2 * terms * float(jnp.finfo(dtype).tiny) * (1 + reach) if lost else 0.0
 
 
 def factored_joint(inner: Claimed, outer: Network) -> Joint:
@@ -90,7 +100,7 @@ def factored_joint(inner: Claimed, outer: Network) -> Joint:
     low, high = moved_box(claim.domain, margin)
     for part in flat_layers(network):
         low, high = layer_range(part, low, high)
-    local = gamma(readout.out_size + 3, unit_roundoff(claim.dtype)) * float(np.max(moduli))
+    local = _rounded(readout.out_size + 3, moduli, 1.0, claim.dtype)
     added = local * sensitivities(layers, low, high)[0] if local else 0.0
     return Joint(exact=False, silent=False, margin=margin, added=added)
 
@@ -111,9 +121,10 @@ def dense_sums(claim: Claim, network: Network, dense: Network, changed: list[boo
     shown = sensitivities(layers, low, high)
     for before, layer, is_changed, sensitivity in zip(stored, layers, changed, shown, strict=True):
         if is_changed:
-            sums = _moduli(before.linear, np.maximum(np.abs(low), np.abs(high))) + np.abs(bias_array(before))
+            reach = np.maximum(np.abs(low), np.abs(high))
+            sums = _moduli(before.linear, reach) + np.abs(bias_array(before))
             terms = layer.in_size + _between(before.linear) + 4
-            added += gamma(terms, unit_roundoff(claim.dtype)) * float(np.max(sums)) * sensitivity
+            added += _rounded(terms, sums, float(np.max(reach)), claim.dtype) * sensitivity
             exact = exact and _multiplies_exactly(before.linear, layer)
         low, high = layer_range(layer, low, high)
     return Joint(exact, False, margin, added)
