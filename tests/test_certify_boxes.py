@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from deepconstruct._certify.boxes.method.cells import Cells
-from deepconstruct._certify.boxes.method.forms import Runner, on_boxes
-from deepconstruct._certify.boxes.method.slopes import derivatives
-from deepconstruct._certify.boxes.method.stages import stages_of
 
 import deepconstruct as dc
 from deepconstruct import systems
 from deepconstruct._certify.boxes import fractals as boxes
+from deepconstruct._certify.boxes.cells import Cells
+from deepconstruct._certify.boxes.forms import Runner, on_boxes
+from deepconstruct._certify.boxes.slopes import derivatives
+from deepconstruct._certify.boxes.stages import stages_of
 from deepconstruct.activations import Identity, ReLU, Step
 from deepconstruct.linear import Composed, Dense
 from deepconstruct.network import Layer, Network

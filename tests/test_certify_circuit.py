@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from deepconstruct._certify.circuit.method.plans import along, meant, on_line, read
 
 import deepconstruct as dc
 from deepconstruct._certify.circuit import method as circuit
+from deepconstruct._certify.circuit.plans import along, meant, on_line, read
 from deepconstruct._certify.polynomials.monomials import Budget, Unknown
 from deepconstruct._certify.polynomials.wires import Gate, levels_of
 from deepconstruct.activations import Sigmoid, Tanh

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from deepconstruct._certify.boxes.method.pieces import Regions, pieces_of
-from deepconstruct._certify.boxes.method.regions import AffinePieces
-from deepconstruct._certify.boxes.method.stages import stages_of
 
 import deepconstruct as dc
 import rationals
+from deepconstruct._certify.boxes.pieces import Regions, pieces_of
+from deepconstruct._certify.boxes.regions import AffinePieces
+from deepconstruct._certify.boxes.stages import stages_of
 from deepconstruct.activations import ReLU, Step
 from deepconstruct.domains import Box, Space
 from deepconstruct.linear import Dense
@@ -149,5 +149,5 @@ def test_other_claims_are_left_to_other_methods(change, said):
 def test_steps_and_too_many_regions_are_undecided(monkeypatch):
     jumps = Network((Layer(Dense(jnp.ones((1, 2))), None, Step()), Layer(Dense(jnp.ones((1, 1))))))
     assert "steps" in str(certified(claimed(jumps, dc.targets.Largest(2), 2, 1.0)))
-    monkeypatch.setattr("deepconstruct._certify.boxes.method.pieces._PROGRAMS", 5)
+    monkeypatch.setattr("deepconstruct._certify.boxes.pieces._PROGRAMS", 5)
     assert "linear programs" in str(certified(claimed(largest(3), dc.targets.Largest(3), 3, 1e-5)))

@@ -26,10 +26,10 @@ def _applies(construction: Construction) -> str | None:
 def _run(construction: Construction, options: Options) -> Certificate:
     """Prove the claim at every point without running the network, or run it at all of them."""
     found = prove(construction, METHOD.name)
-    return found if found.verdict == "proved" else _enumerated(construction)
+    return found if found.verdict == "proved" else enumerated(construction)
 
 
-def _enumerated(construction: Construction) -> Certificate:
+def enumerated(construction: Construction) -> Certificate:
     """Run all inputs through the network and compare with the target.
 
     What was run is what any order of operations gives where no operation rounds: only then it is a proof.
