@@ -9,10 +9,8 @@ import time
 from .._checks import check_available, check_choice, check_size
 from ..construction import Claim, Construction
 from ..network import Network
-from . import composition, modules, sampling
-from .boxes import method as boxes
+from . import boxes, circuit, composition, modules, sampling
 from .certificate import Attempts, Certificate as Certificate, open_case
-from .circuit import method as circuit
 from .linear import basis
 from .method import Method, Options
 from .points import exhaustive

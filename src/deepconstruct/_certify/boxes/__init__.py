@@ -1,1 +1,3 @@
 """ReLU and step networks on boxes and regions."""
+
+from .method import METHOD as METHOD

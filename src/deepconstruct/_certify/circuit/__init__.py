@@ -1,1 +1,3 @@
 """Circuits of smooth gates, gate by gate."""
+
+from .method import METHOD as METHOD
