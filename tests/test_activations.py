@@ -133,6 +133,7 @@ def test_powers_of_small_integers_are_exact(n):
     assert Power(n)(jnp.asarray(z, "float64")).tolist() == [int(value) ** n for value in z]
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_softmax_gives_probabilities_along_its_axis(axis, size):
@@ -185,11 +186,13 @@ def measured_slope(act: AbstractActivation) -> float:
     return float((np.abs(np.diff(values)) / np.diff(z)).max())
 
 
+@pytest.mark.default_cases(5)
 @ALL
 def test_no_slope_exceeds_the_lipschitz_constant(act):
     assert measured_slope(act) <= act.lipschitz() * (1 + 1e-9)
 
 
+@pytest.mark.default_cases(6)
 @ALL
 def test_finite_lipschitz_constants_are_tight(act):
     if math.isfinite(act.lipschitz()):
@@ -201,6 +204,7 @@ def test_unbounded_slopes_are_admitted(act):
     assert act.lipschitz() == math.inf
 
 
+@pytest.mark.slow
 def test_softmax_has_slope_one_half_in_the_max_norm():
     z = jnp.asarray(np.random.default_rng(0).normal(size=(500, 4)) * 3)
     sums = jnp.abs(jax.vmap(jax.jacobian(Softmax()))(z)).sum(axis=-1)
@@ -280,6 +284,7 @@ def samples(act: AbstractActivation) -> np.ndarray:
     return np.asarray(act(jnp.asarray(points)))
 
 
+@pytest.mark.default_cases(8)
 @pytest.mark.parametrize("act", RANGED, ids=lambda act: act.name())
 def test_interval_rules_hold_all_values_and_little_else(act):
     bottom, top = activation_range(act, *intervals())

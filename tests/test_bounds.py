@@ -63,6 +63,7 @@ def exact_determinant(matrix: list[list[Fraction]]) -> Fraction:
 # The determinant ----------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("activation", ["sigmoid", "exp"])
 def test_the_log_determinant_is_that_of_the_matrix_built_directly(n, activation):

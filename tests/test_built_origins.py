@@ -88,6 +88,7 @@ NAMED = {
 }
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", NAMED)
 def test_what_has_no_value_is_kept_by_name_and_not_mistaken_for_a_name(name):
     origin = NAMED[name]().origin

@@ -24,7 +24,7 @@ CASES = [
 ]
 
 
-@pytest.mark.default_cases(24)
+@pytest.mark.default_cases(9)
 @pytest.mark.parametrize("name,size", cases(CASES))
 def test_every_entry_builds_at_every_size_with_the_synapses_of_its_formula(name, size):
     entry, construction = ENTRIES[name], dc.catalog.build(name, size)
@@ -77,7 +77,7 @@ MORE = {
 }
 
 
-@pytest.mark.default_cases(6)
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("name", MORE)
 def test_formulas_hold_at_every_other_size_too(name):
     entry = ENTRIES[name]

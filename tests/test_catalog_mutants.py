@@ -22,7 +22,7 @@ from deepconstruct.network import flat_layers
 
 flint = pytest.importorskip("flint")
 
-COUNT, FEW, POINTS, DIGITS = int(os.environ.get("DEEPCONSTRUCT_MUTANTS", "60")), 12, 24, 50
+COUNT, FEW, POINTS, DIGITS = int(os.environ.get("DEEPCONSTRUCT_MUTANTS", "60")), 6, 24, 50
 CHANGES = {
     "ulp up": lambda w: np.nextafter(w, np.inf, dtype=w.dtype),
     "ulp down": lambda w: np.nextafter(w, -np.inf, dtype=w.dtype),

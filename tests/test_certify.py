@@ -86,6 +86,7 @@ def test_a_wrong_target_is_refuted():
     assert example.sum() % 2 != example[0]
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.promotes
 @pytest.mark.parametrize("index", [0, 1, 99, 100, 399, 411, 412, 500, 511])
 def test_a_single_wrong_input_is_found_wherever_it_lies(index, monkeypatch):

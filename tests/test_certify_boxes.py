@@ -72,6 +72,7 @@ def places(construction):
     return [(at, place) for at, leaf in enumerate(leaves) for place in np.ndindex(leaf.shape)]
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name, level, dtype", [
     ("cantor", 1, "float32"), ("cantor", 2, "float64"), ("cantor", 5, "float32"), ("cantor", 27, "float64"),
     ("cantor_reversed", 3, "float32"), ("dust", 5, "float32"), ("triangle", 5, "float64"), ("vicsek", 3, "float32"),

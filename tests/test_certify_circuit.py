@@ -61,6 +61,7 @@ def inputs(construction, count=64):
     return mixed.astype(construction.claim.dtype).clip(low, high)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", BUILT)
 def test_what_is_built_is_proved_and_nothing_less_is(name, dtype):
@@ -73,6 +74,7 @@ def test_what_is_built_is_proved_and_nothing_less_is(name, dtype):
     assert proof(claiming(construction, error=0.98 * found.found.largest)).verdict == "undecided"
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", BUILT)
 def test_running_stays_within_what_is_proved(name):
     construction = BUILT[name]("float32")

@@ -70,7 +70,7 @@ COMPOSITIONS = {
 }
 
 
-@pytest.mark.default_cases(6)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", COMPOSITIONS)
 def test_compositions_of_proved_parts_are_proved(name):
     construction = COMPOSITIONS[name]()

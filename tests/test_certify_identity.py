@@ -71,6 +71,7 @@ def test_what_is_built_is_proved_and_nothing_less_is(name, dtype):
     assert proof(claiming(construction, error=0.98 * found.found.largest)).verdict == "undecided"
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("name", BUILT)
 def test_running_stays_within_what_is_proved(name):
     construction = BUILT[name]("float32")

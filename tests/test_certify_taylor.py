@@ -108,6 +108,7 @@ def certified(construction):
 # Real part ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("name", NAMES[:-1])
 def test_the_real_part_is_an_upper_bound_and_tight(name):
     gate = dc.multiplication_gate(activation=name, dtype="float64", bound=2.0)
@@ -116,6 +117,7 @@ def test_the_real_part_is_an_upper_bound_and_tight(name):
     assert largest <= bound.real <= 1.15 * largest + bound.rounding / 100
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("activation", SMOOTH, ids=lambda kind: kind.name())
 def test_functions_are_at_most_their_peaks_on_discs(activation):
     for center in (0.0, 0.75, -1.5):
@@ -213,6 +215,7 @@ def worst_rounding(construction, x, u, *, ordered):
     return total
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("name", NAMES[:-1])
 @pytest.mark.parametrize("ordered", [True, False])
 def test_adversaries_stay_within_the_rounding_and_come_near(name, ordered):

@@ -128,6 +128,7 @@ ACCEPTED = {
 }
 
 
+@pytest.mark.default_cases(11)
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_what_is_true_is_accepted(verdict, name):
     construction = ACCEPTED[name]()

@@ -66,7 +66,7 @@ def test_checkpoints_change_nothing(tmp_path, every, writes, monkeypatch):
     assert len(written) == writes
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("write", [1, 2, 5, 8])
 @pytest.mark.parametrize("progress", [False, True])
 def test_a_killed_run_goes_on(tmp_path, monkeypatch, write, progress):

@@ -41,6 +41,7 @@ def test_tour_writes_tables_and_figures_and_succeeds(tmp_path, capsys):
         assert (tmp_path / "out" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_basin")
 def test_tour_fails_when_a_certificate_does(tmp_path, monkeypatch, capsys):
     wrong = dc.claim(dc.perturb(dc.parity(4), 0.5, key=jax.random.key(0)), dc.parity(4).claim)
@@ -50,7 +51,7 @@ def test_tour_fails_when_a_certificate_does(tmp_path, monkeypatch, capsys):
     assert "FAILED" in capsys.readouterr().out
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 127, 128, 129, 200_000])
 def test_parity_of_a_file_equals_a_plain_count(tmp_path, size):
     data = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)

@@ -248,6 +248,7 @@ def test_two_parities_of_8_make_the_tree_of_16():
     assert (certificate.verdict, certificate.method, certificate.found) == ("proved", "modules", dc.Bound())
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_composed_tree_is_bit_equal_to_parity_16(dtype):
     tree = dc.series(dc.parallel(dc.parity(8, dtype=dtype), dc.parity(8, dtype=dtype)), dc.parity(2, dtype=dtype))

@@ -185,6 +185,7 @@ def test_truncations_are_right_as_often_as_the_curve_says():
     assert found.accuracy[-1] == 1
 
 
+@pytest.mark.slow
 def test_networks_see_the_same_points_by_the_key():
     network = dc.fractal(CANTOR, 1, dtype="float32")
     found = data.measured_curve(SEEN, [network, network.network, network], KEY, COUNT)

@@ -34,7 +34,7 @@ KEY = jax.random.key(0)
 # As functions -------------------------------------------------------------------------------------
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("batch", [(), (1,), (7,), (2, 3)])
 @pytest.mark.parametrize("is_complex", [False, True])
 def test_the_function_distance_is_a_root_mean_square(batch, is_complex):
@@ -91,7 +91,7 @@ COPIES = [
 ]
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("sizes", [(3, 1, 2), pytest.param((2, 7, 7, 1), marks=pytest.mark.slow), (4, 16, 5, 9, 3)])
 @pytest.mark.parametrize("activation,factors", COPIES, ids=[activation.name() for activation, _ in COPIES])
 def test_a_copy_in_another_order_has_distance_zero(activation, factors, sizes):
@@ -148,6 +148,7 @@ def test_phases_of_complex_linear_units_are_matched():
     assert found.unmatched > 0.1
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     "build,factors",
     [

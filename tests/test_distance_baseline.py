@@ -106,6 +106,7 @@ def test_complex_networks_are_padded_too():
     assert dc.weight_distance(wide, net).relative < 1e-9 < dc.weight_distance(wide, net).baseline
 
 
+@pytest.mark.slow
 def test_a_construction_is_compared_with_a_wider_network():
     home = dc.parity(4)
     start = dc.densify(home.network)
@@ -139,6 +140,7 @@ def test_weights_that_cannot_be_shuffled_are_their_own_baseline():
     assert found.baseline == pytest.approx(found.relative, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_network_that_knows_nothing_of_another_is_at_its_baseline():
     random = np.random.default_rng(33)
     net, other = (network(random, (6, 20, 20, 3), act.Tanh()) for _ in range(2))

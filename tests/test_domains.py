@@ -66,6 +66,7 @@ def test_complex_samples_have_the_dtype_asked_for(dtype):
     assert jax.eval_shape(lambda key: sample(key, (2,), dtype=dtype), jax.random.key(0)).dtype == dtype
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("domain", **by_name(DOMAINS))
 def test_the_key_decides_the_sample(domain):
     (first, _), (other, _) = drawn(domain, 0, 20, 3), drawn(domain, 1, 20, 3)
@@ -93,6 +94,7 @@ def test_box_samples_are_uniform():
     assert np.max(np.abs((x + 1) / 4 - ranks)) < 2 / math.sqrt(len(x))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("field", ["real", "complex"])
 def test_space_samples_have_unit_variance(field):
     x = drawn(Space(2, field), 3, 40_000)[0]
@@ -101,6 +103,7 @@ def test_space_samples_have_unit_variance(field):
     assert np.iscomplexobj(x) == (field == "complex")
 
 
+@pytest.mark.slow
 def test_points_are_drawn_equally_often():
     x = drawn(POINTS, 4, 30_000)[0]
     counts = [np.sum(np.all(x == row, axis=1)) for row in POINTS.array.array]
@@ -148,7 +151,7 @@ def test_size_and_cardinality(domain, size, cardinality):
     assert (domain.size, domain.cardinality) == (size, cardinality)
 
 
-@pytest.mark.default_cases(4)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     "domain,outside",
     [
@@ -288,7 +291,7 @@ AWKWARD = [Box(2, 0.1, 0.3), Box(1, -1e-3, 1e5), Box(2, -3e38, 3e38), Box(1, -0.
            Product((Box(1, 0.1, 0.2), Bits(1), Space(1), Points([[0.5], [2.0]])))]  # fmt: skip
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("domain", **by_name([*DOMAINS, *AWKWARD]))
 @pytest.mark.parametrize("dtype", NARROW)
 def test_probes_and_samples_lie_in_the_domain_exactly(domain, dtype):

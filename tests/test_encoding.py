@@ -43,6 +43,7 @@ def test_inputs_beside_the_domain_cost_what_is_claimed(build, domain, codomain, 
     assert abs(formula(1.0) - formula(0.0)) <= robustness.largest_gain <= abs(formula(1.0) - formula(0.0)) * (1 + 2 * u)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("n", [1, 2, 3, 8])
 def test_networks_of_both_encodings_compose(n):
     signs = dc.series(dc.bits_to_signs(n), dc.parity(n, encoding="signs"), dc.signs_to_bits(1))

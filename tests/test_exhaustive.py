@@ -73,6 +73,7 @@ def claimed(network, function, domain, error: Any = 0.0, codomain=None, **more):
     return dc.claim(network, dc.Claim(target, domain, codomain, error, dtype=network.dtype.name, **more))
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("dtype", [pytest.param("float16", marks=pytest.mark.slow), "float32", "float64"])
 @pytest.mark.parametrize("name", BUILT)
 def test_finite_claims_of_the_library_are_proved(name, dtype):

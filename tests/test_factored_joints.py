@@ -120,6 +120,7 @@ def test_densify_keeps_the_claim_of_exact_networks():
     assert dc.densify(squares).claim == squares.claim
 
 
+@pytest.mark.slow
 def test_densify_refuses_what_it_can_not_bound():
     gate = dc.multiplication_gate(activation=jnp.arctan, dtype="float64")
     with pytest.raises(ValueError, match=r"densify: the rounding of product\(2\) as dense matrices can't be bounded"):
@@ -168,6 +169,7 @@ def test_slopes_are_bounded_on_intervals(activation):
     assert slope_bound(mixed, low, high) == max(slope_bound(activation, low[:2], high[:2]), 1.0)
 
 
+@pytest.mark.slow
 def test_sensitivities_bound_what_shows():
     network = dc.product_tree(4, activation="square", dtype="float64").network
     layers = flat_layers(network)

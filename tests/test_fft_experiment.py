@@ -59,6 +59,7 @@ def test_weights_are_needed_only_where_something_was_learned():
     assert np.array_equal(still.needed(1e-6)[0], [16, 16])
 
 
+@pytest.mark.slow
 def test_curves_are_shown_in_short(trained):
     assert repr(trained.exact) == "SparsificationCurve(33 counts up to 32; errors (33,))"
     assert "SparsificationCurve(33 counts up to 32; errors (3, 2, 33))" in repr(trained)

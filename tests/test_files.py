@@ -185,7 +185,7 @@ def stacked(network, count, depth=1):
     return network
 
 
-@pytest.mark.default_cases(4)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("build", [
     lambda: dc.parity(4, dtype="float32"),

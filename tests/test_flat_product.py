@@ -88,6 +88,7 @@ def test_errors_are_relative_to_the_power_of_the_bound(n, bound):
     assert product.claim.error.absolute == pytest.approx(build(n).claim.error.absolute * bound**n, rel=1e-6)
 
 
+@pytest.mark.default_cases(9)
 @pytest.mark.parametrize("n,options", [
     *((n, {}) for n in (1, 2, 3, 5)),
     (3, {"bound": 10.0}),

@@ -95,7 +95,7 @@ def test_the_network_is_linear():
     assert np.array_equal(network(0 * x), np.zeros(64))
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("axis", [0, 1, -1, -2])
 def test_features_may_lie_on_any_axis(axis):
     network, x = dc.fft(8, dtype="complex128").network, np.moveaxis(vectors(8, 6).reshape(2, 3, 8), -1, axis)
@@ -168,7 +168,7 @@ def adversaries(n):
     return np.concatenate([np.eye(n)[:4], np.ones((1, n)), chirp[None], pairs, waves, scales * vectors(n, 4)])
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("stages", slow_among(range(1, 13), (6, 7, 9, 10, 12)))
 @pytest.mark.parametrize("norm", NORMS)
 def test_claim_holds_on_random_and_adversarial_vectors(norm, stages):

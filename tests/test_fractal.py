@@ -53,6 +53,7 @@ def test_domains_say_where_points_are_decided(system):
     assert (domain.system, domain.level) == (system, 3)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system", [systems.pentaflake(), systems.vicsek(3)], ids=by_name)
 def test_points_of_the_fractal_on_outer_faces_are_not_claimed_to_be_off_it(system):
     # A hair inside, since rounded thirds don't reach the faces.
@@ -98,7 +99,7 @@ def decided(domain: domains.Fractal, x: np.ndarray) -> bool:
     return True
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system", [systems.cantor(1 / 4), systems.pentaflake(), systems.rotated_dust()], ids=by_name)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_target_is_the_indicator(system, dtype):
@@ -212,6 +213,7 @@ def test_maps_in_any_order_and_a_single_map_are_systems_too():
 # Calls and files.
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system", [systems.rotated_dust(), systems.sierpinski_carpet()], ids=by_name)
 def test_saved_networks_come_back_with_their_claims(system, tmp_path):
     construction = dc.fractal(system, 4, dtype="float32")

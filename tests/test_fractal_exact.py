@@ -63,6 +63,7 @@ def test_all_corners_of_all_separated_cells_belong_to_the_fractal(system, level,
     assert outputs(construction, points) == {1}
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system, level", FOLDED, ids=by_name)
 def test_all_corners_of_all_folded_cells_belong_to_the_fractal(system, level):
     construction = dc.fractal(system, level, method="fold", dtype="float32")
@@ -102,6 +103,7 @@ def inverses(system: dc.IFS) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system, level", [case for case in SEPARATED if case[0].size < 3], ids=by_name)
 def test_points_off_the_last_cells_by_just_the_margin_are_off_the_fractal(system, level):
     construction = dc.fractal(system, level, dtype="float32")

@@ -35,6 +35,7 @@ def test_the_curves_go_from_coarse_to_fine():
     assert np.all(np.diff(values.sum(axis=1)) < 0)
 
 
+@pytest.mark.slow
 def test_networks_are_drawn_as_the_source_says():
     network = random_network(jax.random.key(0), (2, 300, 300, 1), dc.activations.ReLU())
     assert [(layer.in_size, layer.out_size) for layer in network.layers] == [(2, 300), (300, 300), (300, 1)]

@@ -82,6 +82,7 @@ def test_samples_leave_at_every_level(system, level, inner, outer, dtype):
     assert abs(np.mean(depths == level) - 0.5) < 0.1
 
 
+@pytest.mark.slow
 def test_samples_are_uniform_in_a_thin_gap():
     domain = Fractal(thin(1, 0.4999), 1, 0.0, 2.0**-13)
     x = np.asarray(domain.sample(KEY, (2000,), dtype="float64"))[:, 0]

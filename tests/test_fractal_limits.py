@@ -116,7 +116,7 @@ def everywhere(system: dc.IFS, level: int, count: int) -> np.ndarray:
     return moved_in(system, generator.uniform(-1, 1, (count, system.size)), level, generator, 0.0)
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system", [systems.vicsek(), systems.sierpinski_triangle(), systems.pentaflake()], ids=by_name)
 @pytest.mark.parametrize("level, margin", [(1, 2.0**-4), (4, 2.0**-6), (4, 2.0**-8)])
 def test_the_undecided_share_of_touching_cells_is_about_d_n_margin(system, level, margin):

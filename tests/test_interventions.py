@@ -106,6 +106,7 @@ def test_untouched_blocks_stay_one_scan():
     assert "scan[" not in str(jax.make_jaxpr(lambda x: dc.run_with(with_block(), x, read=[3]))(X))
 
 
+@pytest.mark.slow
 def test_patching_is_differentiable_and_maps():
     def output(value, x):
         return jnp.sum(dc.run_with(NET, x, replace={(0, 1): value}) ** 2)

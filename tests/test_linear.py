@@ -358,6 +358,7 @@ def test_realified_keeps_real_structure():
     assert [type(part) for part in real.parts] == [Kronecker, Kronecker]
 
 
+@pytest.mark.default_cases(9)
 @pytest.mark.parametrize("name", MAPS)
 def test_leaves_have_the_shapes_that_the_structure_says(name):
     linear = MAPS[name]("float32")[0]

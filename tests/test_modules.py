@@ -214,6 +214,7 @@ def inputs_of(domain):
 # What is proved.
 
 
+@pytest.mark.default_cases(7)
 @pytest.mark.parametrize("name,dtype", cases(EXACT))
 def test_exact_trees_are_proved(name, dtype):
     construction = EXACT[name](dtype)
@@ -226,6 +227,7 @@ def test_exact_trees_are_proved(name, dtype):
         assert rational(construction.network, x[row]) == wanted[row].tolist()
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name,dtype", cases(SMOOTH))
 def test_smooth_trees_are_proved_and_not_more(name, dtype):
     construction = SMOOTH[name](dtype)
@@ -481,6 +483,7 @@ def drawn_network(generator, sizes, draw, activations, dtype="float32"):
     return network_of(*layers, dtype=dtype)
 
 
+@pytest.mark.slow
 def test_the_bound_of_any_network_of_integers_is_its_largest_error():
     generator, proved = np.random.default_rng(7), 0
     for index in range(30):
@@ -805,6 +808,7 @@ def test_components_link_all_that_is_read_together():
     assert components(np.zeros(256, int), np.zeros(256, int), 1, 1)[2].tolist() == [0]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_narrow_floats(dtype):
     assert certify(dc.parity(16, dtype=dtype)).covers == ("error", "robustness")

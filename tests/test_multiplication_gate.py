@@ -77,6 +77,7 @@ def test_the_error_is_near_the_least_known(activation, dtype):
     assert measured(build(activation, dtype)) <= 3 * LEAST[activation][DTYPES.index(dtype)]
 
 
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize("bound", [1.0, 0.1, 3.0, 10.0])
 @EVERY
 def test_the_claimed_error_is_above_the_measured_one_and_within_ten_times_of_it(activation, dtype, bound):
@@ -120,6 +121,7 @@ def test_the_gain_is_that_of_a_product():
     assert 2 * 3.0 <= claim.robustness.gain <= 1.1 * 2 * 3.0
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("activation", list(LEAST))
 def test_a_zero_input_gives_zero_up_to_rounding(activation):
     # Over the reals a gate with a zero input is exact, whatever its bias and scale.
@@ -175,6 +177,7 @@ def test_a_gate_has_four_neurons_in_one_hidden_layer(activation):
     assert cost.synapses == 12
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("activation,richardson", [("sigmoid", False), ("tanh", True), ("square", False)])
 def test_the_dense_form_is_the_same_function(activation, richardson):
     gate = build(activation, "float64", richardson=richardson)
@@ -228,6 +231,7 @@ def test_activation_objects_are_taken_as_they_are(act):
     assert measured(gate) <= gate.claim.error.absolute <= 1e-7
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("inverse_temperature", [1e-3, 0.1, 10.0, 300.0])
 def test_the_temperature_of_a_sigmoid_does_not_matter(inverse_temperature):
     gate = dc.multiplication_gate(activation=Sigmoid(inverse_temperature), dtype="float64")

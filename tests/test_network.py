@@ -132,6 +132,7 @@ def test_layer_outputs_take_constructions():
     assert [h.shape for h in dc.layer_outputs(dc.parity(4), np.zeros((2, 4)))] == [(2, 4), (2, 2), (2, 1)]  # pyright: ignore
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("times", [1, 2, 5])
 def test_repeat_equals_its_layers_one_after_another(times):
     repeat = stacked(times)
@@ -356,6 +357,7 @@ print(dc.parity(4)(np.ones(4)).dtype, dc.fft(4)(np.ones(4)).dtype)
 """
 
 
+@pytest.mark.slow
 def test_64_bit_weights_need_64_bit_jax():
     run = subprocess.run([sys.executable, "-c", NARROW], capture_output=True, text=True, check=True)
     *networks, matrices, parity, fft, dtypes = run.stdout.splitlines()

@@ -43,6 +43,7 @@ def test_polyak_steps_have_their_length(kind):
     assert np.allclose(weight(fitted), (start + target) / 2, rtol=1e-10)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["real", "complex"])
 def test_several_small_steps_are_gathered_to_one(kind):
     start, target, loss = quadratic(kind)
@@ -172,6 +173,7 @@ def test_lookahead_returns_its_slow_weights():
 # Labels and masks -----------------------------------------------------------------------------------
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["real", "complex"])
 @pytest.mark.parametrize("extra", [(), (optax.scale_by_backtracking_linesearch(5),)], ids=["plain", "line search"])
 def test_labels_may_be_a_network(kind, extra):

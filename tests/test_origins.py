@@ -73,6 +73,7 @@ def test_series_carry_errors_output_by_output():
     assert joined.claim.robustness.radius == pytest.approx(0.5)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "part",
     [dc.fan_out(XOR, AND), dc.boolean_function([[0, 1], [1, 1], [1, 0], [0, 0]], dtype="float32")],

@@ -35,6 +35,7 @@ def test_a_wrong_adder_is_refuted_by_an_input_that_fails():
     assert (np.asarray(wrong(x)) != SUM_AND_CARRY(x)).any()
 
 
+@pytest.mark.slow
 def test_a_trained_network_that_is_thresholded_is_proved():
     bits, wanted = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]), [[0], [1], [1], [0]]
     xor = dc.Claim(dc.targets.Parity(2), Bits(2), Bits(1), error=dc.Bound(0.4))

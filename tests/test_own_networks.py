@@ -48,7 +48,7 @@ def test_one_activation_a_layer_is_taken_as_given():
     assert [layer.bias for layer in network.layers] == [None] * 3  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.default_cases(7)
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     "values,dtype,expected",
     [
@@ -246,6 +246,7 @@ XOR, BITS = dc.parity(4, dtype="float32"), [0, 1, 1, 1]
 GOOD = [">f4", ">f8", ">i2", np.longdouble, "float16", "bool", "uint8"]
 
 
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize("call", [XOR, XOR.network], ids=["construction", "network"])
 @pytest.mark.parametrize("dtype", GOOD, ids=str)
 def test_numbers_of_any_width_and_byte_order_are_taken(call, dtype):

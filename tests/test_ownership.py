@@ -62,6 +62,7 @@ def test_a_donated_step_leaves_the_construction():
     assert tree([0, 1, 1, 1]).tolist() == [1.0]
 
 
+@pytest.mark.slow
 def test_copies_are_made_under_transformations():
     stacked = jax.vmap(lambda scale: own(dc.perturb(XOR, scale, key=KEY)))(jnp.zeros(2, "float32"))
     inside = jax.jit(lambda network: own(network))(XOR.network)

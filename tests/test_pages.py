@@ -66,6 +66,7 @@ def defaults():
     jax.config.update("jax_enable_x64", True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("defaults")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in RUN])
 def test_a_page_runs(name, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def error_only(monkeypatch):
     monkeypatch.setattr(tree, "sigmoid_robustness", bound)
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.usefixtures("error_only")
 @pytest.mark.parametrize("n", slow_among(range(1, 17), (5, 6, *range(9, 16))))
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -152,7 +152,7 @@ def test_cost_as_measured_for_odd_sizes(n, neurons, synapses):
     assert synapses in (None, cost.synapses)
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("n", [2, 3, 13, 16])
 @pytest.mark.parametrize("activation", ["relu", "step"])
 def test_weights_are_integers_or_halves(activation, n):
@@ -161,7 +161,7 @@ def test_weights_are_integers_or_halves(activation, n):
         assert all(np.array_equal(2 * leaf, np.round(2 * leaf)) for leaf in jax.tree.leaves(network))
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("fused", [True, False])
 def test_tied_weights_compute_the_same(activation, fused):
@@ -198,6 +198,7 @@ def moved_corners(n, delta):
     return bits, bits + delta * signs
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("n", [2, 3, 5, 7])
 @pytest.mark.parametrize("encoding", ["bits", "signs"])
 def test_step_gates_shrug_off_noise_up_to_the_radius(n, encoding):

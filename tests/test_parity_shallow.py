@@ -155,6 +155,7 @@ def test_counting_many_bits_is_exact_where_sums_fit(n, dtype):
     assert np.array_equal(network(bits, axis=0)[0], ones % 2)
 
 
+@pytest.mark.slow
 def test_counting_more_bits_than_single_precision_sums_goes_by_groups():
     built = dc.parity_shallow(5793, dtype="float32")
     assert dc.cost(built).layers == 4

@@ -90,6 +90,7 @@ def test_glorot_noise_has_the_std_of_its_fans(name, fans):
     assert has_std(noise(build(name), changed), 0.3 * np.sqrt(2 / sum(fan)))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("fans,stds", [("layer", [0.1, 0.1]), ("pattern", [np.sqrt(2 / 90), np.sqrt(2 / 110)])])
 def test_fans_of_a_direct_sum(fans, stds):
     parts = dc.perturb(build("direct sum"), 1.0, fans=fans, key=KEY).layers[0].linear.parts  # pyright: ignore
@@ -98,7 +99,7 @@ def test_fans_of_a_direct_sum(fans, stds):
         assert abs(np.std(values) / std - 1) < 3 / np.sqrt(2 * values.size)
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", ["dense", "sparse", "tied", "repeat"])
 @pytest.mark.parametrize("fans", ["layer", "pattern"])
 def test_absolute_noise_has_the_std_asked_for(name, fans):
@@ -179,6 +180,7 @@ def test_zero_noise_is_the_identity_in_every_scheme(scheme, fans):
     assert unchanged(example("parity"), dc.perturb(example("parity"), 0.0, scheme=scheme, fans=fans, key=KEY))
 
 
+@pytest.mark.default_cases(1)
 @EACH
 def test_the_structure_and_dtype_stay(name):
     network = example(name)
@@ -262,6 +264,7 @@ def test_biases_are_left_alone_unless_asked_for():
         assert old.bias is None or np.array_equal(old.bias, new.bias)  # pyright: ignore
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("scheme,std", [("glorot", 0.5 * np.sqrt(2 / 3001)), ("absolute", 0.5), ("relative", 1.5)])
 def test_biases_get_the_noise_of_their_layer(scheme, std):
     network = net(layer(dense(3000, 1), jnp.full(3000, 3.0)))
@@ -298,6 +301,7 @@ def test_reinitialize_keeps_the_pattern():
         assert np.array_equal(matrix != 0, mask)
 
 
+@pytest.mark.slow
 def test_a_traced_scale_may_be_mapped():
     scales = jnp.array([0.0, 0.3, 0.6])
 

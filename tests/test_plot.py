@@ -148,6 +148,7 @@ def test_a_network_on_the_line_is_drawn_as_its_output_with_the_margin_behind():
     assert inside == [True, False, False]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("shown", "title"),
     [(dc.fractal(DUST, 2), "cantor_dust(2)"), (dc.fractal(DUST, 2).network, ""), (dc.fractal(CANTOR, 3), "cantor(3)")],
@@ -206,6 +207,7 @@ def test_truncations_are_drawn_beside_the_curve():
     assert "500 points" in str(axes.get_legend_handles_labels()[1])
 
 
+@pytest.mark.slow
 def test_error_bars_are_three_standard_errors():
     distribution = dc.data.FractalDistribution(CANTOR, 2, dc.data.fine)
     axes = dc.plot.truncations(distribution, [dc.fractal(CANTOR, 1)], jax.random.key(0), num=400, title="bars").axes[0]
@@ -335,7 +337,7 @@ CAPTIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.default_cases(4)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", CAPTIONS)
 def test_figures_say_what_their_numbers_are(name):
     draw, expected = CAPTIONS[name]

@@ -86,6 +86,7 @@ def test_the_exact_evaluation_notices_a_changed_weight():
     assert (evaluate(changed, [[0.7]]) != evaluate(built, [[0.7]])).all()
 
 
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize(
     "terms,variables",
     [
@@ -131,6 +132,7 @@ def test_an_activation_of_ones_own_is_an_estimate_that_holds():
     assert_keeps_its_claim(built, points(rng, np.ones(2)), rng)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("activation", ["square", "sigmoid"])
 @pytest.mark.parametrize("degree,bound", slow_among([(13, 1e-3), (4, 1e-10), (2, 1e-20)], [(13, 1e-3)]))
 def test_claims_cover_underflow(activation, degree, bound):

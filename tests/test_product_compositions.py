@@ -136,6 +136,7 @@ def test_merging_keeps_depth_and_neurons_down(kind):
     assert np.allclose(merged(bits(4)), apart(bits(4)), rtol=0, atol=1e-8)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("merge", [True, False])
 def test_raw_sigmoid_parities_pass_their_error_on(merge):
     parts = [dc.parity(n, activation="sigmoid", readout="raw", dtype="float64") for n in (2, 3)]
@@ -157,6 +158,7 @@ def test_boolean_functions_feed_quadratic_forms(merge):
     assert_keeps_its_claim(tree, x)
 
 
+@pytest.mark.default_cases(1)
 @DTYPES
 def test_products_of_bits_feed_polynomials(dtype):
     ands = dc.parallel(dc.bit_product(3, dtype=dtype), dc.bit_product(2, activation="step", dtype=dtype))

@@ -228,7 +228,7 @@ def by_layers(network: dc.Network, x: np.ndarray) -> np.ndarray:
     return np.asarray(jax.jit(lambda x: layer_outputs(network, x)[-1])(x))
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", [2, 7, UNITS_HELD, UNITS_HELD + 1, UNITS_HELD + 2, 21])
 def test_a_gate_of_sines_is_a_product_of_sines(n, dtype):

@@ -73,6 +73,7 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     "name,n,options,tolerance",
     [(name, n, options, tolerance) for name, n, options, tolerances in CASES for tolerance in tolerances],

@@ -52,6 +52,7 @@ def test_nothing_is_written_where_there_is_no_terminal():
     assert result.stdout + result.stderr == ""
 
 
+@pytest.mark.slow
 def test_progress_in_a_notebook():
     cells = [nbformat.v4.new_code_cell(SWEEP.format(progress=progress)) for progress in (True, False)]
     notebook = nbformat.v4.new_notebook(cells=cells)

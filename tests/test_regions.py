@@ -148,6 +148,7 @@ def test_nothing_is_rounded_where_floats_are_too_coarse():
     assert found.breakpoints == (Fraction(1, 3),)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("level", [1, 2, 3, 6])
 def test_the_network_of_the_cantor_set_has_two_times_three_to_the_level_regions_less_one(level):
     assert dc.linear_regions(dc.fractal(systems.cantor(), level), -1, 1).count == 2 * 3**level - 1

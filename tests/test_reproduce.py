@@ -16,6 +16,7 @@ from deepconstruct._sweep import driver
 SMALL = ["--set", "steps=3", "--set", "seeds=2", "--set", "sizes=4", "--set", "scales=0.0,0.1,2.0"]
 
 
+@pytest.mark.slow
 def test_figure_data_and_report_are_written(tmp_path, capsys):
     assert main(["reproduce", "parity-basin", *SMALL, "--set", "fans=layer", "--out", str(tmp_path)]) == 0
     report = (tmp_path / "report.md").read_text()
@@ -38,6 +39,7 @@ def test_figure_data_and_report_are_written(tmp_path, capsys):
     assert data["results"]["basins"][0]["estimate"]["successes"][0] == 2
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_computed_again(tmp_path, monkeypatch):
     call = ["reproduce", "parity-basin", *SMALL, "--out", str(tmp_path)]
     assert main(call) == 0
@@ -160,6 +162,7 @@ def test_experiments_are_found_with_underscores(tmp_path, capsys):
     assert "parity-basin has no setting 'sead'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_without_matplotlib_nothing_is_computed(tmp_path):
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"

@@ -52,6 +52,7 @@ def drawn(seed, widths, activation, dtype):
     return net(*layers, dtype=dtype)
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("dtype", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow), "float32", "float64"])
 @pytest.mark.parametrize("activation", [ReLU(), Square(), Power(5)], ids=lambda a: a.name())
 def test_no_order_leaves_the_bound(dtype, activation):
@@ -194,6 +195,7 @@ def test_the_sign_of_a_sum_decides_a_step_only_beyond_its_error():
 SMOOTH = [SIGMOID, Sigmoid(0.3), Tanh(), Exp(), GELU(), Concatenate((SIGMOID, Tanh()), (2, 1))]
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("activation", SMOOTH, ids=lambda a: a.name())
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_smooth_networks_as_they_run_here(activation, dtype):

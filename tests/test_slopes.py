@@ -172,6 +172,7 @@ def changed(construction, **parts):
     return dc.claim(construction.network, dataclasses.replace(construction.claim, robustness=robustness))
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_moved_inputs_of_the_catalog_are_covered(name, dtype):

@@ -59,6 +59,7 @@ def test_the_structured_fft_has_no_weight_to_spare():
     assert float(curve.optimal(1e-20)) == 48
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("size", [0, 1, 5, 1024, 1025, 1100, 5000, 100_000])
 def test_default_counts_are_all_and_then_one_percent_apart(size):
     column = linear.Sparse(np.arange(size), np.zeros(size, int), jnp.ones(size, "float32"), (size + 1, 1))

@@ -104,6 +104,7 @@ def test_the_kept_are_those_above_the_sorted_threshold(size):
         assert np.count_nonzero(sparse) == keep
 
 
+@pytest.mark.slow
 def test_large_networks_keep_the_exact_count():
     network = net(*(layer(linear.Dense(draw((257, 257), "float32", seed))) for seed in range(3)))
     sparse = dc.sparsify(network, 70_001)
@@ -193,6 +194,7 @@ def test_a_traced_count_out_of_range_keeps_none_or_all():
     assert np.array_equal(weights(run(network, 1000)), weights(network))
 
 
+@pytest.mark.slow
 def test_vmap_over_networks_ranks_each_by_itself():
     networks = [chain(seed=seed) for seed in (0, 10, 20)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
@@ -202,6 +204,7 @@ def test_vmap_over_networks_ranks_each_by_itself():
         assert np.array_equal(weights(one), largest(weights(network), keep))
 
 
+@pytest.mark.slow
 def test_gradients_flow_to_kept_weights_only():
     network = dc.perturb(dc.densify(dc.fft(4)), 0.1, key=KEY)
     loss = dc.losses.population(np.fft.fft(np.eye(4)))

@@ -70,7 +70,7 @@ DOMAINS = [
 ]
 
 
-@pytest.mark.default_cases(7)
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int32", "bool"])
 @pytest.mark.parametrize("domain,values", DOMAINS, ids=repr)
 def test_membership_is_the_same_in_numpy_and_jax(domain, values, dtype):

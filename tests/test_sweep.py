@@ -159,6 +159,7 @@ def test_bad_sweeps_are_refused(error, message, run, grid, options):
         run_sweep(run, grid, **options)
 
 
+@pytest.mark.slow
 def test_batches_shrink_until_memory_holds_them(monkeypatch):
     def wide(key, x):
         return (x * jnp.ones(2**16)).sum() + jax.random.normal(key, (2**16,)).max()
@@ -225,6 +226,7 @@ def test_what_jax_cannot_do_is_not_hidden():
         run_sweep(undone, {"scale": [0.5]})
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("key", [KEY, jax.random.PRNGKey(3)], ids=["typed", "old"])
 def test_runs_are_concrete_without_jit(key):
     seen = []

@@ -206,6 +206,7 @@ def test_margins_that_no_point_keeps_are_refused(system, level, inner):
         domains.Fractal(system, level, inner, 0.0)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system, level, inner", [(CANTOR, 1, 0.7), (CANTOR, 9, 0.49), (systems.vicsek(), 3, 0.9)])
 def test_margins_that_few_points_keep_are_not(system, level, inner):
     domain = domains.Fractal(system, level, inner, 0.0)
@@ -262,6 +263,7 @@ def test_the_deepest_level_is_built_and_the_next_is_refused(system, options, dty
     assert "carries" in refusal(lambda: dc.fractal(system, level + 1, dtype=dtype, **options)) or not level
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("system, options, dtype", TOO_DEEP)
 def test_every_way_out_that_is_offered_is_one(system, options, dtype):
     level = deepest(system, dtype, **options) + 1

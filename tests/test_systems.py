@@ -153,6 +153,7 @@ def digit_depth(places: tuple[int, ...], digits: int) -> int:
     return digits
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("d, digits", [(1, 6), (2, 3)])
 def test_membership_is_that_of_base_three_digits(d, digits):
     cells = list(itertools.product(range(3**digits), repeat=d))
@@ -224,6 +225,7 @@ def test_exact_membership_takes_numbers_of_all_kinds():
     assert systems.cantor().exact_depth(np.zeros((0, 1)), 4).shape == (0,)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("shape", [(), (0,), (2, 5)])
 def test_membership_keeps_the_batch_compiled_or_mapped(shape):
     x = np.random.default_rng(4).uniform(-1, 1, (*shape, 2))

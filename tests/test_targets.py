@@ -211,6 +211,7 @@ def test_numpy_in_gives_numpy_out(target, size):
     assert type(target(np.ones((2, size)))) is np.ndarray
 
 
+@pytest.mark.default_cases(8)
 @pytest.mark.parametrize("target,size", **named(EVERY))
 def test_jax_in_gives_the_same_in_jax(target, size):
     real = isinstance(target, Parity) or "parity" in target.name
@@ -290,7 +291,7 @@ PAIRS = [
 ]  # fmt: skip
 
 
-@pytest.mark.default_cases(4)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("target", PAIRS, ids=lambda target: target.name)
 def test_lists_integers_and_booleans_count_as_numbers(target):
     wanted = target(np.array([0.0, 1.0]))
@@ -323,6 +324,7 @@ def test_targets_keep_strict_promotion(target):
         assert found.dtype == ("complex64" if isinstance(target, Iterated | FanOut | DFT) else kind)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
 def test_half_precision_counts_and_numbers_rows(kind):
     rows = np.array([0, 257, 2049, 4095])

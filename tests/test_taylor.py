@@ -82,6 +82,7 @@ def test_errors_of_coefficients_stay_below_the_slack(name, center):
         assert all(error <= bound for error, bound in zip(off, series.slack.tolist(), strict=True))
 
 
+@pytest.mark.default_cases(4)
 @AROUND
 @SMOOTH
 def test_coefficients_obey_cauchys_estimate_on_the_disc(name, center):

@@ -313,6 +313,7 @@ def test_from_little_structured_noise_every_seed_returns():
     assert np.all(after < 0.03)
 
 
+@pytest.mark.slow
 def test_without_a_learning_rate_none_returns():
     before, after = comes_home(0.3, False, 0.0)
     assert not np.any(after < before / 5)

@@ -32,6 +32,7 @@ def test_is_proved(name, double):
     assert certificate.found.relative <= construction.claim.error.relative
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name,double", slow_among(CASES, [case for case in CASES if case[1]]), ids=ids)
 def test_less_than_the_proved_bound_is_not_proved(name, double):
     construction, certificate = certified(name, double)
