@@ -1,5 +1,6 @@
 """Whether two networks compute the same function: proved, refuted by an input, or left open."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -91,3 +92,15 @@ def test_nothing_is_proved_of_foreign_classes():
     plain = dc.Network((dc.Layer(dc.linear.Dense(jnp.ones((1, 2), "float32"))),))
     foreign = dc.Network((dc.Layer(Doubled(jnp.ones((1, 2), "float32"))),))  # pyright: ignore[reportCallIssue]
     assert dc.equivalent(plain, foreign, Bits(2)).verdict == "undecided"
+
+
+def test_complex_networks_are_not_told_apart_by_their_real_parts():
+    forward = dc.fft(4).network
+    backward = jax.tree.map(jnp.conj, forward)
+    for domain in (Bits(4), dc.domains.Space(4, "complex")):
+        assert dc.equivalent(forward, forward, domain).verdict == "equal"
+        found = dc.equivalent(forward, backward, domain)
+        assert found.verdict == "undecided"
+        assert "complex" in str(found)
+    turned = dc.Network((dc.Layer(dc.linear.Identity(2), jnp.array([0, 1j], "complex64")),))
+    assert dc.equivalent(turned, jax.tree.map(jnp.conj, turned), Bits(2)).verdict == "undecided"

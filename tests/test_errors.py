@@ -145,6 +145,7 @@ KINDS = [
         "running bounds take patterns of up to 12 signs; got 13",
         lambda: sums.weights_of(linear.SignPatterns(jnp.ones(13, "float32"))),
     ),
+    ("real weights are needed: these are complex", lambda: sums.entries_of(linear.Dense(ONE.astype("complex64")))),
     ("step has no series in balls", lambda: series_balls._of(Step(), None, None)),
     ("step has no discs", lambda: series_balls.discs(Step(), None, 1.0, None)),
     ("values are complex", lambda: values.target_values(targets.DFT(4), np.eye(4), "balls")),

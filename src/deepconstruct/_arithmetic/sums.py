@@ -8,7 +8,7 @@ import numpy as np
 
 from ..domains.floats import quanta
 from ..linear import AbstractLinear, Butterfly, SignPatterns, SignProduct
-from ..linear.queries import concrete_entries
+from ..linear.queries import real_entries
 from .rounding import unit_roundoff
 
 _DOUBLE = 2.0**-53
@@ -62,9 +62,9 @@ def weights_of(linear: AbstractLinear) -> Weights:
 
 def entries_of(linear: AbstractLinear) -> Weights:
     """The entries of any map of one factor, however it is run."""
-    rows, cols, stored = concrete_entries(linear)
+    rows, cols, values = real_entries(linear)
     order = np.argsort(rows, kind="stable")
-    rows, cols, values = rows[order], cols[order], stored[order].astype(np.float64)
+    rows, cols, values = rows[order], cols[order], values[order]
     return Weights(rows, cols, values, (linear.out_size, linear.in_size), isinstance(linear, SignProduct))
 
 

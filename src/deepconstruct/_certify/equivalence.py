@@ -10,7 +10,6 @@ import jax
 import numpy as np
 
 from .._arithmetic.exactness import exact_digits
-from .._arithmetic.integers import on_grid
 from .._arithmetic.running import Enclosure, enclose
 from .._arithmetic.trust import is_known
 from .._checks import check_available
@@ -18,13 +17,13 @@ from ..activations import Identity, Power, Square
 from ..construction import Construction
 from ..construction.encoding import digest
 from ..domains import AbstractDomain
-from ..network import Network, block_layers
+from ..network import Network
 from . import certify
-from .points.pointwise import RATIONAL, SMOOTH
+from .points.pointwise import RATIONAL, SMOOTH, points_of, runner, why_not_real
 from .polynomials.identity import polynomials_of
 from .polynomials.monomials import Unknown
 
-_MOST_INPUTS, _SAMPLES, _CELLS = 2**20, 256, 2**21
+_MOST_INPUTS, _SAMPLES = 2**20, 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,10 +152,9 @@ def _pointwise(a: Network, b: Network, domain: AbstractDomain) -> dict[str, Any]
     count = domain.cardinality
     if count is None or count > _MOST_INPUTS:
         raise _Undecided(f"{domain} has {'infinitely many' if count is None else f'{count:,}'} points")
-    runs = _runner(a, domain), _runner(b, domain)
-    block = max(1, _CELLS // max(layer.out_size for net in (a, b) for layer in block_layers(net.layers)))
-    for start in range(0, count, block):
-        x = np.asarray(domain.enumerate(np.arange(start, min(start + block, count), dtype=np.int64)), np.float64)
+    _check_real(a, b, domain)
+    runs = [runner(net, domain, exact_digits(net, domain)) for net in (a, b)]
+    for x in points_of(domain, a, b):
         first, second = (run(x) for run in runs)
         found = _difference(x, first, second)
         if found is not None:
@@ -166,18 +164,14 @@ def _pointwise(a: Network, b: Network, domain: AbstractDomain) -> dict[str, Any]
     return {"verdict": "equal"}
 
 
-def _runner(net: Network, domain: AbstractDomain) -> Callable[[np.ndarray], Enclosure]:
-    if not is_known(net, (*RATIONAL, *SMOOTH)):
-        raise _Undecided("a network isn't of this library's own classes")
-    if is_known(net, RATIONAL) and exact_digits(net, domain) is not None:
-        run = on_grid(net)
-
-        def exact(x: np.ndarray) -> Enclosure:
-            values = run(x)
-            return Enclosure(values, values, np.zeros(values.shape))
-
-        return exact
-    return lambda x: enclose(net, x, x)
+def _check_real(a: Network, b: Network, domain: AbstractDomain) -> None:
+    """Leave what isn't about real functions that are known."""
+    if domain.is_complex:
+        raise _Undecided(f"{domain} holds complex vectors")
+    for net in (a, b):
+        reason = why_not_real(net)
+        if reason is not None:
+            raise _Undecided(reason)
 
 
 def _difference(x: np.ndarray, first: Enclosure, second: Enclosure) -> dict[str, Any] | None:
@@ -194,6 +188,7 @@ def _difference(x: np.ndarray, first: Enclosure, second: Enclosure) -> dict[str,
 
 def _identity(a: Network, b: Network, domain: AbstractDomain) -> dict[str, Any]:
     """Polynomials with the same coefficients; with others they may agree on the domain all the same."""
+    _check_real(a, b, domain)
     for net in (a, b):
         if not is_known(net, (Identity, Square, Power)):
             raise _Undecided("it takes networks of squares, powers and identities")
@@ -225,9 +220,7 @@ def _claims(first: Any, second: Any) -> Way:
 
 def _points(a: Network, b: Network, domain: AbstractDomain) -> dict[str, Any]:
     """Drawn points at which both differ."""
-    for net in (a, b):
-        if not is_known(net, (*RATIONAL, *SMOOTH)):
-            raise _Undecided("a network isn't of this library's own classes")
+    _check_real(a, b, domain)
     dtype = min(a.dtype, b.dtype, key=lambda dtype: dtype.itemsize)
     draws = [draw(jax.random.key(0), (_SAMPLES,), dtype=dtype) for draw in (domain.sample, domain.probe)]
     x = np.concatenate(draws)

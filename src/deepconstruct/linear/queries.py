@@ -18,6 +18,18 @@ from .sparse import Sparse
 from .sums import DirectSum, Stack
 
 
+def real_entries(linear: AbstractLinear) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and values, in double precision, of the entries of a map of known weights that aren't zero.
+
+    Raises:
+        TypeError: complex weights.
+    """
+    rows, cols, values = concrete_entries(linear)
+    if np.iscomplexobj(values):
+        raise TypeError("real weights are needed: these are complex")
+    return rows, cols, values.astype(np.float64)
+
+
 def as_matrix(linear: AbstractLinear) -> Inexact[Array, "out in"]:
     """The dense matrix of a map.
 

@@ -64,12 +64,20 @@ def pointwise_reason(construction: Construction) -> str | None:
     claim, network = construction.claim, construction.network
     if not _is_listed(claim.domain) or not claim.domain.fits(network.dtype):
         return f"{claim.domain} isn't a finite domain of this library whose vectors are floats of {network.dtype}"
+    reason = why_not_real(network)
+    if reason is not None:
+        return reason
+    if claim.domain.size != network.in_size or claim.codomain.size != network.out_size:
+        return "the network has other sizes than its claim"
+    return None
+
+
+def why_not_real(network: Network) -> str | None:
+    """Why the values of a network aren't those of real functions that are known here."""
     if not is_known(network, (*RATIONAL, *SMOOTH)):
         return "the network isn't of this library's own classes"
     if jnp.issubdtype(network.dtype, jnp.complexfloating):
         return "the network's weights are complex"
-    if claim.domain.size != network.in_size or claim.codomain.size != network.out_size:
-        return "the network has other sizes than its claim"
     return None
 
 
@@ -138,17 +146,27 @@ def _blocks(construction: Construction, digits: int | None) -> Iterator[tuple[np
     assert count is not None
     if count * work > (_WORK if digits is None else _GRID_WORK):
         raise ValueError(f"{count:,} inputs of {work:,} products each are too many to prove one by one")
-    block = max(1, _CELLS // max(network.in_size, *(layer.out_size for layer in block_layers(network.layers))))
-    run = _runner(network, domain, digits)
+    run = runner(network, domain, digits)
+    for x in points_of(domain, network):
+        yield x, run(x)
+
+
+def points_of(domain: AbstractDomain, *networks: Network) -> Iterator[np.ndarray]:
+    """The points of a finite domain in blocks, so large that the units of networks fit in memory; with a bar."""
+    count = domain.cardinality
+    assert count is not None
+    widest = max(domain.size, *(layer.out_size for network in networks for layer in block_layers(network.layers)))
+    block = max(1, _CELLS // widest)
     with progress_bar(total=count, unit="input", shown=count >= _LONG * block) as bar:
         for start in range(0, count, block):
             numbers = np.arange(start, min(start + block, count), dtype=np.int64)
             x = np.asarray(domain.enumerate(numbers), np.float64)
-            yield x, run(x)
+            yield x
             bar.update(len(x))
 
 
-def _runner(network: Network, domain: AbstractDomain, digits: int | None) -> Callable[[np.ndarray], Enclosure]:
+def runner(network: Network, domain: AbstractDomain, digits: int | None) -> Callable[[np.ndarray], Enclosure]:
+    """A real network on points of a domain, over the reals: exactly where `exact_digits` are known, else enclosed."""
     if digits is None:
         return lambda x: enclose(network, x, x, domain.steps())
     run = on_grid(network)

@@ -20,7 +20,7 @@ import numpy as np
 from ..._arithmetic.intervals import bias_array
 from ...activations import AbstractActivation, Identity as NoActivation, Softmax, groups
 from ...linear import AbstractLinear, Butterfly, Composed, DirectSum, Identity, SignProduct, Stack
-from ...linear.queries import concrete_entries, nonzeros
+from ...linear.queries import nonzeros, real_entries
 from ...linear.signs import LEAST_HELD
 from ...network import UNITS_HELD, Layer, Network, flat_layers
 from .monomials import Budget, Poly, Unknown, compose, moved, size, up, variable
@@ -162,11 +162,11 @@ def _stages(layer: Layer) -> Iterator[Stage]:
 
 
 def _stage(linear: AbstractLinear, bias: np.ndarray, activations: tuple[AbstractActivation, ...]) -> Stage:
-    rows, cols, values = concrete_entries(linear)
+    rows, cols, values = real_entries(linear)
     order = np.lexsort((cols, rows))
     cuts = np.searchsorted(rows[order], np.arange(1, linear.out_size))
     columns = np.split(cols[order].astype(np.int64), cuts)
-    weights = np.split(values[order].astype(np.float64), cuts)
+    weights = np.split(values[order], cuts)
     return Stage(columns, weights, bias, activations, _halvings(linear))
 
 
