@@ -1,6 +1,7 @@
 """What a certification returns."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -161,6 +162,22 @@ def certificate(
         claim_digest=digest(claim),
         **fields,
     )
+
+
+def proved(
+    construction: Construction,
+    method: str,
+    found: Bound,
+    evidence: Evidence,
+    trusts: Iterable[str],
+    *,
+    moved: bool,
+    inputs: int = 0,
+) -> Certificate:
+    """The certificate of a proof that ran nothing; `moved` says that it covers inputs beside the domain."""
+    covers = ("error", "robustness") if moved else ("error",)
+    fields = {"found": found, "evidence": evidence, "trusts": tuple(trusts), "inputs": inputs}
+    return certificate(construction, method, "proved", ran=False, covers=covers, **fields)
 
 
 def undecided(construction: Construction, method: str, reason: str, *, inputs: int = 0) -> Certificate:

@@ -28,7 +28,7 @@ from ..construction.origin import FanOut, Parallel, Repeated, Series
 from ..domains import AbstractDomain, Product
 from ..network import Layer, Network, Repeat, flat_layers, repetition
 from . import sampling
-from .certificate import Certificate, Evidence, certificate, undecided
+from .certificate import Certificate, Evidence, proved, undecided
 from .joints import count_layers, may_pair, pairs, stays_inside
 from .linear.matrices import is_known_target
 from .method import Method, Options
@@ -100,14 +100,11 @@ def _proved(construction: Construction, state: _Parts) -> Certificate:
     moved = claim.robustness.radius == 0 or all("robustness" in part.covers for part in found)
     records = dict.fromkeys((part.name, part.verdict, part.method, part.digest) for part in found)
     trusts = dict.fromkeys(_of_parts(text) for part in found for text in part.trusts)
-    return certificate(
+    return proved(
         construction,
         METHOD.name,
-        "proved",
-        ran=False,
-        covers=("error", "robustness") if moved else ("error",),
+        moved=moved,
         found=made.claim.error,
-        inputs=0,
         evidence=Composed(_RULES[type(origin)], tuple(records)),
         trusts=(*trusts, *([] if _ALGEBRA in trusts else [_ALGEBRA])),
     )

@@ -11,7 +11,7 @@ from ..._arithmetic.trust import is_known
 from ...construction import Bound, Construction
 from ...domains import Box
 from ...network import Network, block_layers
-from ..certificate import Certificate, certificate, undecided
+from ..certificate import Certificate, proved, undecided
 from ..method import Method, Options
 from . import fractals as boxes_fractals, regions as boxes_regions
 from .forms import Runner
@@ -54,14 +54,11 @@ def _run(construction: Construction, options: Options) -> Certificate:
         error, evidence, radius = _kind(construction).proved(claim, Runner(stages, network.dtype))
     except Undecided as reason:
         return undecided(construction, METHOD.name, str(reason))
-    return certificate(
+    return proved(
         construction,
         METHOD.name,
-        "proved",
-        ran=False,
-        covers=("error", "robustness") if radius == claim.robustness.radius else ("error",),
+        moved=radius == claim.robustness.radius,
         found=Bound(error),
-        inputs=0,
         evidence=evidence,
         trusts=("sums of doubles in NumPy, and singular values",),
     )

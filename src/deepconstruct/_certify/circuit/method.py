@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from ..._arithmetic.trust import is_known
+from ..._flint import NEEDS_FLINT, flint_text, has_flint
 from ...activations import Softmax
 from ...construction import Built, Construction
 from ...construction.plans import Circuit
-from ..certificate import Certificate, Evidence, certificate, undecided
-from ..flint import NEEDS_FLINT, flint_text, has_flint
+from ..certificate import Certificate, Evidence, proved, undecided
 from ..method import Method, Options
 from ..polynomials.asked import asked, bound_of, stands_moved, trusted, why_not, within
 from ..polynomials.monomials import Budget, Poly, Unknown, up
@@ -89,14 +89,11 @@ def _proved(construction: Construction) -> Certificate:
         return undecided(construction, METHOD.name, f"it gives {found.max():.3g}, above the claim")
     evidence = _evidence(climbs, prover, max(off))
     moved = stands_moved(wanted, climbs, off, prover)
-    return certificate(
+    return proved(
         construction,
         METHOD.name,
-        "proved",
-        ran=False,
-        covers=("error", "robustness") if moved else ("error",),
+        moved=moved,
         found=bound_of(claim, found),
-        inputs=0,
         evidence=evidence,
         trusts=(flint_text(), "activations within their units in the last place", *trusted(wanted)),
     )

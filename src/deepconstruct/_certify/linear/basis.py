@@ -25,7 +25,7 @@ from ...linear import AbstractLinear, Composed, DirectSum, Stack
 from ...linear.queries import concrete_entries
 from ...network import Network, flat_layers
 from ...targets import DFT, AbstractTarget
-from ..certificate import Certificate, MatrixBound, Tried, certificate, undecided
+from ..certificate import Certificate, MatrixBound, Tried, proved, undecided
 from ..comparison import Comparison, block_size, conclude, range_exponent, range_text
 from ..method import Method, Options
 from .butterflies import has_stages, read_stages, transform_of
@@ -138,14 +138,11 @@ def _run(construction: Construction, options: Options) -> Certificate:
     if not error <= claim.error.relative:
         reason = f"it gives {error:.3g} relative, above the claim"
         return _tried(construction, measured.suspects, reason)
-    return certificate(
+    return proved(
         construction,
         METHOD.name,
-        "proved",
-        ran=False,
-        covers=("error", "robustness") if _stands_moved(claim, measured, error) else ("error",),
+        moved=_stands_moved(claim, measured, error),
         found=Bound(relative=error),
-        inputs=0,
         evidence=evidence,
         trusts=(_source(claim.target), "double and extended precision as IEEE 754 says", range_text(network.dtype)),
     )

@@ -24,7 +24,7 @@ from ...activations import Identity, Power, ReLU, Sigmoid, Square, Step, groups
 from ...construction import Bound, Claim, Construction, spread
 from ...linear import AbstractLinear, Butterfly, Composed, DirectSum, SignPatterns, SignProduct, Stack
 from ...network import Network, block_layers, stack_size
-from ..certificate import Certificate, Evidence, certificate, undecided
+from ..certificate import Certificate, Evidence, proved, undecided
 from ..method import Method, Options
 from .floats import Floats
 from .folds import Forest, NoFold, forest, image
@@ -108,16 +108,13 @@ def _run(construction: Construction, options: Options) -> Certificate:
         inside = dataclasses.replace(floats, **how)
         return _errors(part, followed(part, inside), inside)
 
-    return certificate(
+    return proved(
         construction,
         METHOD.name,
-        "proved",
-        ran=False,
-        covers=("error", "robustness") if holds_beside(tree, claim, moved) else ("error",),
+        moved=holds_beside(tree, claim, moved),
         found=Bound(errors if isinstance(claim.error.absolute, tuple) else float(errors.max())),
-        inputs=0,
         evidence=_evidence(tree, states),
-        trusts=tuple(_trusts(network)),
+        trusts=_trusts(network),
     )
 
 

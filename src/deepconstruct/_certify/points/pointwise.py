@@ -25,7 +25,7 @@ from ...activations import GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin,
 from ...construction import Bound, Claim, Construction
 from ...domains import AbstractDomain, Bits, Box, Points, Product, Signs, Space
 from ...network import Network, block_layers
-from ..certificate import Certificate, Evidence, certificate, undecided
+from ..certificate import Certificate, Evidence, proved, undecided
 from ..comparison import compared
 from ..moved import can_be_moved, stands_moved
 from .values import Values, gaps, summed_up, target_values, value_kind, value_trust
@@ -116,15 +116,14 @@ def _shells(construction: Construction) -> float:
 def _certificate(
     construction: Construction, method: str, found: "_Totals", digits: int | None, moved: bool
 ) -> Certificate:
-    smooth = not is_known(construction.network, RATIONAL)
-    return certificate(
+    smooth, count = not is_known(construction.network, RATIONAL), construction.claim.domain.cardinality
+    assert count is not None
+    return proved(
         construction,
         method,
-        "proved",
-        ran=False,
-        covers=("error", "robustness") if moved else ("error",),
+        moved=moved,
         found=found.bound(),
-        inputs=construction.claim.domain.cardinality,
+        inputs=count,
         evidence=Pointwise(digits, found.real, found.rounding),
         trusts=(
             "NumPy's sums and products",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..._arithmetic.running import Enclosure
+from ..._flint import flint_text, has_flint
 from ...targets import AbstractTarget
 from ...targets.exact import is_ball
-from ..flint import flint_text, has_flint
 
 FLOATING = "the target was evaluated in floating point"
 

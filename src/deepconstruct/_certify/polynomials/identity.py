@@ -19,7 +19,7 @@ from ..._arithmetic.trust import is_known
 from ...activations import AbstractActivation, Identity, Power, Softmax, Square, groups
 from ...construction import Claim, Construction
 from ...network import Layer, Network, flat_layers
-from ..certificate import Certificate, Evidence, certificate, undecided
+from ..certificate import Certificate, Evidence, proved, undecided
 from ..method import Method, Options
 from .asked import asked, bound_of, stands_moved, trusted, why_not, within
 from .monomials import Budget, Poly, Unknown, up
@@ -77,14 +77,11 @@ def _proved(construction: Construction) -> Certificate:
     if not within(claim, found):
         return undecided(construction, METHOD.name, f"it gives {found.max():.3g}, above the claim")
     moved = stands_moved(wanted, climbs, off, rounds)
-    return certificate(
+    return proved(
         construction,
         METHOD.name,
-        "proved",
-        ran=False,
-        covers=("error", "robustness") if moved else ("error",),
+        moved=moved,
         found=bound_of(claim, found),
-        inputs=0,
         evidence=Expanded(
             terms=sum(map(len, climbs[-1].meanings)),
             difference=float(up(max(off))),

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..._arithmetic.intervals import activation_range
+from ..._flint import flint
 from ...activations import GELU, AbstractActivation, Exp, Identity, Power, Sigmoid, SiLU, Sin, Softplus, Square, Tanh
-from ..flint import flint
 from ..polynomials.monomials import Unknown
 
 SMOOTH = (GELU, Exp, Sigmoid, SiLU, Sin, Softplus, Tanh)

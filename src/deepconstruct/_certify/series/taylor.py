@@ -20,12 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._arithmetic.trust import is_known
+from ..._flint import NEEDS_FLINT, flint_text, has_flint
 from ...activations import Custom
 from ...construction import Construction, spread
 from ...linear import SignProduct
 from ...network import flat_layers
-from ..certificate import Certificate, Evidence, certificate, undecided
-from ..flint import NEEDS_FLINT, flint_text, has_flint
+from ..certificate import Certificate, Evidence, proved, undecided
 from ..method import Method, Options
 from ..polynomials import identity
 from ..polynomials.asked import Asked, asked, bound_of, why_not, within
@@ -105,14 +105,11 @@ def _proved(construction: Construction) -> Certificate:
     if not within(claim, np.array(errors)):
         return undecided(construction, METHOD.name, f"it gives {max(errors):.4g}, above the claim")
     stands, beside = _beside(proof, wanted)
-    return certificate(
+    return proved(
         construction,
         METHOD.name,
-        "proved",
-        ran=False,
-        covers=("error", "robustness") if stands else ("error",),
+        moved=stands,
         found=bound_of(claim, np.array(errors)),
-        inputs=0,
         evidence=Series(
             real=found.largest("real"),
             rounding=found.largest("rounding"),
@@ -121,7 +118,7 @@ def _proved(construction: Construction) -> Certificate:
             order=min(part.order for parts in found.outputs for part in parts),
             cells=sum(part.cells for parts in found.outputs for part in parts),
         ),
-        trusts=tuple(_trusts(construction, shallow)),
+        trusts=_trusts(construction, shallow),
     )
 
 
