@@ -9,7 +9,6 @@ import os
 from fractions import Fraction
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -19,6 +18,7 @@ from deepconstruct._bias import bias_vector
 from deepconstruct.activations import groups
 from deepconstruct.linear import queries
 from deepconstruct.network import flat_layers
+from variants import random_place, with_entry
 
 flint = pytest.importorskip("flint")
 
@@ -40,16 +40,9 @@ def mutants(count, seed):
     for index in range(count):
         entry = entries[(index + seed) % len(entries)]
         construction = entry.build(entry.sizes[-1 if index % 3 == 0 else 1], dtype=("float32", "float64")[index % 2])
-        leaves, treedef = jax.tree.flatten(construction.network)
-        at = int(generator.integers(len(leaves)))
-        leaf = np.array(leaves[at])
-        place = tuple(int(generator.integers(size)) for size in leaf.shape)
+        at, place = random_place(construction, generator)
         change = list(CHANGES)[int(generator.integers(len(CHANGES)))]
-        with np.errstate(over="ignore"):
-            leaf[place] = CHANGES[change](leaf[place])
-        leaves[at] = jnp.asarray(leaf)
-        network = jax.tree.unflatten(treedef, leaves)
-        yield f"{entry.name}, leaf {at}{place}, {change}", dc.claim(network, construction.claim)
+        yield f"{entry.name}, leaf {at}{place}, {change}", with_entry(construction, at, place, CHANGES[change])
 
 
 def points(construction):

@@ -16,6 +16,7 @@ from deepconstruct._roots import roots_of_unity
 from deepconstruct.domains import Space
 from deepconstruct.linear import Butterfly, Dense
 from deepconstruct.network import Layer, Network
+from variants import claiming
 
 BOTH = ("error", "robustness")
 KINDS = [
@@ -39,12 +40,8 @@ def proved(construction) -> Any:
     return found
 
 
-def with_claim(construction, **changes):
-    return dc.claim(construction.network, dataclasses.replace(construction.claim, **changes))
-
-
 def scaled(construction, factor):
-    return with_claim(construction, error=dc.Bound(relative=construction.claim.error.relative * factor))
+    return claiming(construction, error=dc.Bound(relative=construction.claim.error.relative * factor))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 12, 96])
@@ -118,11 +115,11 @@ def test_a_gain_that_is_too_small_leaves_the_error_alone():
         (dc.realify(dc.fft(4, dtype="complex64")), 4 * 2**0.5),
     ):
         for gain, covers in ((row * 1.00001, BOTH), (row, ("error",)), (np.inf, BOTH)):
-            moved = with_claim(construction, robustness=dc.Robustness(np.inf, gain))
+            moved = claiming(construction, robustness=dc.Robustness(np.inf, gain))
             assert proved(moved).covers == covers
         each = dc.Robustness(1.0, (row * 2,) * (construction.out_size - 1) + (row / 2,))
-        assert proved(with_claim(construction, robustness=each)).covers == ("error",)
-        assert proved(with_claim(construction, robustness=dc.Robustness())).covers == BOTH
+        assert proved(claiming(construction, robustness=each)).covers == ("error",)
+        assert proved(claiming(construction, robustness=dc.Robustness())).covers == BOTH
 
 
 def test_gains_of_matrices_of_ones_own():

@@ -21,6 +21,7 @@ from deepconstruct.activations import Identity, ReLU, Step
 from deepconstruct.linear import Composed, Dense
 from deepconstruct.network import Layer, Network
 from fractal_points import MIXED, UNEQUAL, deepest, domain_of, leaving, on_the_fractal
+from variants import claiming, with_entry
 
 WHOLE = ("error", "robustness")
 CHANGES = {
@@ -57,14 +58,6 @@ def fails(construction, x, delta=0.0):
     wanted = construction.claim.target.wide(x)
     moved = x + delta * np.random.default_rng(1).choice([-1.0, 1.0], x.shape)
     return bool(np.any(np.asarray(construction(jnp.asarray(moved, construction.claim.dtype))) != wanted))
-
-
-def changed(construction, at, place, change):
-    leaves, treedef = jax.tree.flatten(construction.network)
-    leaf = np.array(leaves[at])
-    leaf[place] = CHANGES[change](leaf[place])
-    leaves[at] = jnp.asarray(leaf)
-    return dc.claim(jax.tree.unflatten(treedef, leaves), construction.claim)
 
 
 def places(construction):
@@ -109,7 +102,7 @@ def judged_mutants(name, level, count):
     chosen = list(itertools.product(places(construction), CHANGES))
     for index in generator.permutation(len(chosen))[:count]:
         (at, place), change = chosen[index]
-        mutant = changed(construction, at, place, change)
+        mutant = with_entry(construction, at, place, CHANGES[change])
         found, broken = certified(mutant), fails(mutant, x)
         beside = broken or fails(mutant, x, mutant.claim.robustness.radius)
         assert not (found.verdict == "proved" and (beside if found.covers == WHOLE else broken)), chosen[index]
@@ -132,19 +125,15 @@ def test_many_mutants_that_fail_are_not_proved(name, level, count):
     assert counts["proved", False] >= 0.9 * (count - counts["undecided", True])
 
 
-def with_claim(construction, **changes):
-    return dataclasses.replace(construction, claim=dataclasses.replace(construction.claim, **changes))
-
-
 def test_claims_that_say_too_much_are_not_proved():
     construction = built("cantor", 2)
     domain, tolerant = domain_of(construction), dc.targets.Fractal(systems.cantor(), 2, tolerance=1 / 128)
     wider = dc.Robustness(1.125 * construction.claim.robustness.radius)
-    found = certified(with_claim(construction, robustness=wider))
+    found = certified(claiming(construction, robustness=wider))
     assert (found.verdict, found.covers) == ("proved", ("error",))
     # Points that leave by 1/64 are taken for points of the fractal.
     nearer = dataclasses.replace(domain, outer=1 / 64)
-    found = certified(with_claim(construction, domain=nearer, target=tolerant))
+    found = certified(claiming(construction, domain=nearer, target=tolerant))
     assert (found.verdict, found.found) == ("undecided", None)
     assert "near" in str(found)
 
@@ -156,7 +145,7 @@ def test_claims_that_say_too_much_are_not_proved():
 ])  # fmt: skip
 def test_other_claims_are_left_to_other_methods(change):
     with pytest.raises(ValueError, match="certify: "):
-        certified(with_claim(built("cantor", 3), **change))
+        certified(claiming(built("cantor", 3), **change))
 
 
 @pytest.mark.parametrize("value, at", [(3e38, 0), (3e38, 2), (3e38, -1), (1e-45, 1), (1e-45, -2)])

@@ -21,6 +21,7 @@ from deepconstruct.construction import Built
 from deepconstruct.construction.plans import Circuit, Sum
 from deepconstruct.domains import Box
 from deepconstruct.targets import Product
+from variants import claiming, corners_and_points
 
 pytest.importorskip("flint")
 
@@ -42,23 +43,9 @@ def proof(construction) -> Any:
     return dc.certify(construction, method="circuit")
 
 
-def claiming(construction, **changes):
-    """The same network and plan with another claim."""
-    return dataclasses.replace(construction, claim=dataclasses.replace(construction.claim, **changes))
-
-
 def planned(construction, plan):
     """The same network and claim with another plan."""
     return dataclasses.replace(construction, origin=dataclasses.replace(construction.origin, plan=plan))
-
-
-def inputs(construction, count=64):
-    """Corners of the domain's box, and vectors inside, as floats of the network."""
-    low, high = construction.claim.domain.box()
-    rng = np.random.default_rng(0)
-    corners = np.where(rng.integers(0, 2, (count, len(low))) == 1, high, low)
-    mixed = np.concatenate([corners, rng.uniform(low, high, (count, len(low)))])
-    return mixed.astype(construction.claim.dtype).clip(low, high)
 
 
 @pytest.mark.default_cases(2)
@@ -78,7 +65,7 @@ def test_what_is_built_is_proved_and_nothing_less_is(name, dtype):
 @pytest.mark.parametrize("name", BUILT)
 def test_running_stays_within_what_is_proved(name):
     construction = BUILT[name]("float32")
-    x = inputs(construction)
+    x = corners_and_points(construction)
     errors = np.abs(np.asarray(construction(x), np.longdouble) - construction.claim.target.wide(x))
     assert 0 < errors.max() <= proof(construction).found.largest
 
@@ -143,7 +130,7 @@ def test_half_precision_runs_within_what_is_proved():
     construction = dc.product_tree(2, activation="exp", dtype="float16")
     found = proof(construction)
     assert found.verdict == "proved"
-    x = inputs(construction, 200)
+    x = corners_and_points(construction, 200)
     errors = np.abs(np.asarray(construction(x), float)[:, 0] - x.astype(float).prod(axis=1))
     assert found.found.largest / 32 < errors.max() <= found.found.largest
 
@@ -162,7 +149,7 @@ def test_wrong_weights_are_never_proved(name, change):
         place = rng.integers(weights.size)
         weights.flat[place] = {"sign": -1, "double": 2, "zero": 0}[change] * weights.flat[place]
         network = jax.tree.unflatten(structure, [*parts[:index], jnp.asarray(weights), *parts[index + 1 :]])
-        x = inputs(construction)
+        x = corners_and_points(construction)
         off = np.abs(np.asarray(network(x)) - construction.claim.target.wide(x)).max()
         assert off > construction.claim.error.largest
         assert proof(dataclasses.replace(construction, network=network)).verdict == "undecided"
@@ -178,7 +165,7 @@ def test_weights_off_by_an_ulp_give_another_bound():
         weights.flat[0] = np.nextafter(weights.flat[0], np.inf)
         network = jax.tree.unflatten(structure, [*parts[:index], jnp.asarray(weights), *parts[index + 1 :]])
         found = proof(dataclasses.replace(construction, network=network))
-        x = inputs(construction)
+        x = corners_and_points(construction)
         off = np.abs(np.asarray(network(x)) - construction.claim.target.wide(x)).max()
         if found.verdict == "proved":
             assert off <= found.found.largest <= construction.claim.error.largest

@@ -21,6 +21,7 @@ from deepconstruct.linear import Composed, Dense, DirectSum, SignPatterns, SignP
 from deepconstruct.network import Layer, Network, flat_layers
 from deepconstruct.targets import GaussianClassifier, HamiltonianClassifier, Polynomial, Product
 from rationals import evaluate, fractions
+from variants import claiming, corners_and_points
 
 CUBIC = {(3, 0): 1.0, (1, 2): -2.5, (0, 0): 0.3}
 FORM = [[2.0, -1.0, 0.25], [-1.0, 2.0, -1.0], [0.0, -1.0, 0.5]]
@@ -42,22 +43,8 @@ def proof(construction) -> Any:
     return dc.certify(construction, method="identity")
 
 
-def claiming(construction, **changes):
-    """The same network with another claim."""
-    return dc.claim(construction.network, dataclasses.replace(construction.claim, **changes))
-
-
 def with_network(construction, network):
     return dc.claim(network, construction.claim)
-
-
-def inputs(construction, count=64):
-    """Corners of the domain's box, and vectors inside, as floats of the network."""
-    low, high = construction.claim.domain.box()
-    rng = np.random.default_rng(0)
-    corners = np.where(rng.integers(0, 2, (count, len(low))) == 1, high, low)
-    mixed = np.concatenate([corners, rng.uniform(low, high, (count, len(low)))])
-    return mixed.astype(construction.claim.dtype).clip(low, high)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -75,7 +62,7 @@ def test_what_is_built_is_proved_and_nothing_less_is(name, dtype):
 @pytest.mark.parametrize("name", BUILT)
 def test_running_stays_within_what_is_proved(name):
     construction = BUILT[name]("float32")
-    x = inputs(construction)
+    x = corners_and_points(construction)
     errors = np.abs(np.asarray(construction(x), np.longdouble) - construction.claim.target.wide(x))
     assert 0 <= errors.max() <= proof(construction).found.largest
     assert errors.max() > 0 or name in ("one",)
@@ -85,7 +72,7 @@ def test_running_stays_within_what_is_proved(name):
 def test_the_difference_over_the_reals_bounds_exact_evaluation(name):
     construction = BUILT[name]("float32")
     evidence = proof(construction).evidence
-    x = inputs(construction, 20)
+    x = corners_and_points(construction, 20)
     wanted = [exact_value(target_polynomials(construction.claim.target, x.shape[1], Budget())[0], row) for row in x]
     off = max(abs(a - b) for a, b in zip(evaluate(construction, x)[:, 0], wanted, strict=True))
     assert off <= evidence.difference
@@ -138,7 +125,7 @@ def test_wrong_weights_are_never_proved(name, change):
         place = rng.integers(weights.size)
         weights.flat[place] = {"sign": -1, "double": 2, "zero": 0}[change] * weights.flat[place]
         network = jax.tree.unflatten(structure, [*parts[:index], jnp.asarray(weights), *parts[index + 1 :]])
-        x = inputs(construction)
+        x = corners_and_points(construction)
         off = np.abs(np.asarray(network(x)) - construction.claim.target.wide(x)).max()
         found = proof(with_network(construction, network))
         # Signs of a layer of squares don't matter, nor does an even pair of changes.

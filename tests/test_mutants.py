@@ -15,6 +15,7 @@ from deepconstruct._certify.comparison import runner
 from deepconstruct.activations import Identity, ReLU, Sigmoid, Softmax, Step, groups
 from deepconstruct.linear.composed import factors
 from deepconstruct.network import flat_layers
+from variants import random_place, with_entry
 
 COUNT, SHARE = 300, 40
 FEW = ("parity_step(3)", "parity_count(3)", "parity_dnf(3)", "boolean_minterm(3)")  # few shapes to compile
@@ -47,15 +48,9 @@ def mutants(count, chosen=None):
     entries = [pair for pair in originals() if chosen is None or pair[0] in chosen]
     for index in range(count):
         name, construction = entries[index % len(entries)]
-        leaves, treedef = jax.tree.flatten(construction.network)
-        at = int(generator.integers(len(leaves)))
-        leaf = np.array(leaves[at])
-        place = tuple(int(generator.integers(size)) for size in leaf.shape)
+        at, place = random_place(construction, generator)
         change = list(CHANGES)[int(generator.integers(len(CHANGES)))]
-        leaf[place] = CHANGES[change](leaf[place])
-        leaves[at] = jnp.asarray(leaf)
-        network = jax.tree.unflatten(treedef, leaves)
-        yield f"{name}, leaf {at}{place}, {change}", dc.claim(network, construction.claim)
+        yield f"{name}, leaf {at}{place}, {change}", with_entry(construction, at, place, CHANGES[change])
 
 
 def inputs(construction):
