@@ -344,15 +344,15 @@ assert jax.local_device_count() == 2
 made, placed = dc.parity(8, dtype="float32"), []
 put = jax.device_put
 jax.device_put = lambda x, place: placed.append(put(x, place)) or placed[-1]
-found = exhaustive._enumerated(made)
+found = exhaustive.enumerated(made)
 jax.device_put = put
 assert (found.verdict, found.inputs, found.backend) == ("proved", 256, "cpu"), found
 assert {len(x.sharding.device_set) for x in placed if isinstance(x, jax.Array)} == {2}
 assert [x.addressable_shards[0].data.shape for x in placed if isinstance(x, jax.Array)] == [(128, 8)]
 wrong = dc.claim(jax.tree.map(lambda w: 2 * w, made.network), made.claim)
-assert exhaustive._enumerated(wrong).verdict == "refuted"
+assert exhaustive.enumerated(wrong).verdict == "refuted"
 odd = dc.Claim(made.claim.target, dc.domains.Points(np.eye(8)[:5]), made.claim.codomain)
-assert exhaustive._enumerated(dc.claim(made.network, odd)).inputs == 5
+assert exhaustive.enumerated(dc.claim(made.network, odd)).inputs == 5
 """
 
 
