@@ -40,6 +40,7 @@ from fractions import Fraction
 
 # Bytes of a file and of its description, units of a layer, steps of this program.
 LARGEST, LONGEST, MOST, STEPS = 2**27, 2**22, 2**21, 2**26
+BUDGET = [STEPS]  # the steps that are left
 # Every class that a file may hold, with exactly these fields; methods that are known, with the class of their evidence.
 CLASSES = """Construction: network claim origin; Network: layers; Repeat: layers times; Layer: linear bias activation
 label; Label: name group strided uneven; Claim: target domain codomain error robustness dtype source status;
@@ -56,21 +57,19 @@ targets; origins.Stated:; origins.Built: builder arguments plan; origins.Rewritt
 merge; origins.Parallel: parts; origins.FanOut: parts; origins.Repeated: part times merge; plans.Tree: levels;
 plans.Blocks: levels; plans.Sum: terms constant; plans.Circuit: inputs levels outputs; plans.GatePlan: n kind bias
 scale mix; evidence.Expanded: terms difference rounding; evidence.Pointwise: digits real rounding; evidence.Modules:
-levels kinds grid; evidence.GateRecord: count inputs units states; evidence.Composed: rule parts; Certificate: verdict
-method name domain covers found claimed evidence trusts inputs dtype backend digest claim_digest seconds counterexample"""
+levels kinds grid; evidence.GateRecord: count inputs units states; evidence.Composed: rule parts; Certificate:
+verdict method name domain covers found claimed evidence trusts inputs dtype backend digest claim_digest seconds
+counterexample"""
 CLASSES = {name.strip(): set(text.split()) for name, text in (entry.split(":") for entry in CLASSES.split(";"))}
 METHODS = {"modules": "Modules", "exhaustive": "Pointwise", "identity": "Expanded", "composition": "Composed"}
 METHODS = {name: f"evidence.{kind}" for name, kind in METHODS.items()}
 # Binary digits of floats, exponents of the least normal one and of what is too large; how arrays hold numbers.
 FORMATS = {"float16": (11, -14, 16, "<f2"), "float32": (24, -126, 128, "<f4"), "float64": (53, -1022, 1024, "<f8")}
 CODES = {"<f2": "e", "<f4": "f", "<f8": "d", "<i4": "i", "<i8": "q", "|b1": "?"}
-# How labels of disjoint inputs are joined where they aren't kept apart.
-FOLDS = {"parity": operator.xor, "product": operator.mul}
-
 Record = namedtuple("Record", "name fields")
 Array = namedtuple("Array", "kind code shape raw")
-# Labels are tuples of (key, value). `marks` gives an input's label by its value; `finish` the values by the label.
-Target = namedtuple("Target", "name outputs marks finish")
+# An output of a target: a function of inputs, which are given by their numbers, and of other nodes.
+Node = namedtuple("Node", "of arguments")
 # Pairs of (values and errors of all units, label), and largest modulus, step and error of each unit.
 Module = namedtuple("Module", "pairs facts")
 PLAIN = ("Power", 1)  # the identity
@@ -84,7 +83,7 @@ class Map(namedtuple("Map", "rows width inner", defaults=[1])):
 
     def units(self):
         """The row of every output."""
-        Budget.spend(self.inner * (1 + sum(map(len, self.rows))))
+        spend(self.inner * (1 + sum(map(len, self.rows))))
         return [[(b * self.inner + q, w) for b, w in row] for row in self.rows for q in range(self.inner)]
 
 
@@ -118,15 +117,14 @@ def up(error):
     return Fraction(math.ceil(error * 2**1200), 2**1200)
 
 
-class Budget:
-    """The steps that are left for a file."""
+def short(value):
+    need(value.numerator.bit_length() + value.denominator.bit_length() < 2**14, "numbers get too long")
+    return value
 
-    left = STEPS
 
-    @classmethod
-    def spend(cls, steps):
-        cls.left -= steps
-        need(cls.left > 0, "rechecking it takes too long")
+def spend(steps):
+    BUDGET[0] -= steps
+    need(BUDGET[0] > 0, "rechecking it takes too long")
 
 
 class Polynomial(dict):
@@ -137,17 +135,18 @@ class Polynomial(dict):
 
     def __add__(self, other):
         other = other if isinstance(other, Polynomial) else {(): other}
-        Budget.spend(10 * (len(self) + len(other)))
+        spend(10 * (len(self) + len(other)))
         total = {key: self.get(key, 0) + other.get(key, 0) for key in {**self, **other}}
         return Polynomial({key: c for key, c in total.items() if c})
 
     def __mul__(self, other):
         other, total = other if isinstance(other, Polynomial) else {(): other}, Polynomial()
-        Budget.spend(40 * len(self) * len(other))
+        spend(40 * len(self) * len(other))
         for (a, c), (b, d) in itertools.product(self.items(), other.items()):
+            need(len(a) + len(b) < 2**10, "a degree is too large")
             key = tuple(sorted(a + b)) if a and b else a or b
             total[key] = total.get(key, 0) + c * d
-        return Polynomial({key: c for key, c in total.items() if c})
+        return Polynomial({key: short(c) for key, c in total.items() if c})
 
     def __pow__(self, n):
         return functools.reduce(operator.mul, [self] * n)
@@ -231,6 +230,7 @@ def coordinates(name, fields):
         parts = [coordinates(*part) for part in fields["domains"]]
         return " x ".join(text for text, _ in parts), [place for _, places in parts for place in places]
     n = integer(fields["n"])
+    spend(8 * n)
     if name != "domains.Box":
         return f"{name[8:]}(n={n})", [({"domains.Bits": 0, "domains.Signs": -1}[name], 1, True)] * n
     low, high = number(fields["low"]), number(fields["high"])
@@ -238,93 +238,105 @@ def coordinates(name, fields):
     return f"Box(n={n}, low={fields['low']!r}, high={fields['high']!r})", [(low, high, False)] * n
 
 
+def parity(bits):
+    need(all(bit in (0, 1) for bit in bits), "this target isn't known on this domain")
+    return functools.reduce(operator.xor, bits)
+
+
+class Goal:
+    """A target, and what labels hold of every input: `(its number, None)`, or `(-number, function)` of a fold."""
+
+    def __init__(self, name, fields, size):
+        self.name, self.outputs = target(name, fields, list(range(size)))
+        self.keys, self.folds, pending = [()] * size, {}, list(self.outputs)
+        while pending:
+            node = pending.pop()
+            if id(node) not in self.folds:
+                is_fold = node.of in (parity, math.prod) and all(type(at) is int for at in node.arguments)
+                self.folds[id(node)] = fold = (-1 - len(self.folds), node.of) if is_fold else None
+                pending += [at for at in node.arguments if type(at) is not int]
+                for at in node.arguments:
+                    key = fold or (at, None)
+                    spend(len(self.keys[at]) if type(at) is int else 0)
+                    if type(at) is int and key not in self.keys[at]:
+                        self.keys[at] += (key,)
+
+    def values(self, label):
+        """The outputs at inputs of a label."""
+        known = dict(label)
+        spend(len(self.folds))
+
+        def value(node):
+            key = (node, None) if type(node) is int else self.folds[id(node)] or id(node)
+            if key not in known:
+                known[key] = short(node.of(list(map(value, node.arguments))))
+            return known[key]
+
+        return list(map(value, self.outputs))
+
+
 def join(first, second):
     """The label of disjoint inputs together."""
     found = dict(first)
     for key, value in second:
-        found[key] = FOLDS[key[-1]](found[key], value) if key in found else value
+        found[key] = key[1]([found[key], value]) if key in found else value
     return tuple(sorted(found.items()))
 
 
-def values(goal, inputs):
-    """What a target makes of exact inputs."""
-    labels = [mark(value) for mark, value in zip(goal.marks, inputs, strict=True)]
-    return goal.finish(dict(functools.reduce(join, labels, ())))
-
-
-def plain_target(name, n, outputs, of, given=None, fold=None):
-    """A target of a fold of its inputs, or of all of them; of all numbers, or of those that are given."""
-
-    def mark(key, value):
-        need(given is None or value in given, "this target isn't known on this domain")
-        return ((key, value),)
-
-    keys = [(fold,)] if fold else [(k, "input") for k in range(n)]
-    marks = [functools.partial(mark, key) for key in keys] * (n // len(keys))
-    return Target(name, outputs, marks, lambda label: of([label[key] for key in keys]))
-
-
-def target(name, fields):
-    if name == "targets.Composed":
-        inner, outer = target(*fields["inner"]), target(*fields["outer"])
-        of = lambda label: values(outer, inner.finish(label))  # noqa: E731
-        return Target(f"{outer.name} of {inner.name}", outer.outputs, inner.marks, of)
-    if name == "targets.Iterated":
-        part, times = target(*fields["target"]), range(1, integer(fields["times"], 1, 2**12))
-        of = lambda label: functools.reduce(lambda x, _: values(part, x), times, part.finish(label))  # noqa: E731
-        return part._replace(name=f"{part.name}^{len(times) + 1}", finish=of)
+def target(name, fields, x):
+    """The name of a target of inputs `x`, and its outputs."""
+    spend(2**10)
+    if name in ("targets.Composed", "targets.Iterated"):
+        parts, texts = (fields.get("inner"), fields.get("outer")), []
+        for part in parts if name == "targets.Composed" else (fields["target"],) * integer(fields["times"], 1, 500):
+            text, x = target(*part, x)
+            texts = [*texts, text][-2:]
+        return f"{texts[1]} of {texts[0]}" if name == "targets.Composed" else f"{text}^{fields['times']}", x
     if name in ("targets.Parallel", "targets.FanOut"):
-        return joined_targets([target(*part) for part in fields["targets"]], fields.get("sizes"))
+        sizes = fields.get("sizes") or (len(x),) * len(fields["targets"])
+        ends = list(itertools.accumulate(map(integer, sizes)) if "sizes" in fields else sizes)
+        parts = [target(*part, x[e - n : e]) for part, n, e in zip(fields["targets"], sizes, ends, strict=True)]
+        need(ends[-1] == len(x), "the target has other sizes")
+        text = (" | " if "sizes" in fields else " & ").join(text for text, _ in parts)
+        return text, [node for _, nodes in parts for node in nodes]
     if name == "targets.Polynomial":
-        return polynomial(integer(fields["variables"], 1, 64), fields["outputs"])
-    if name == "targets.BooleanFunction":
+        n, outputs = integer(fields["variables"], 1, 64), fields["outputs"]
+        term = lambda x, p: math.prod(v**e for v, e in zip(x, p, strict=True) if e)  # noqa: E731
+        many = [lambda x, t=t: sum(number(c) * term(x, p) for p, c in t) for t in outputs]
+        text = polynomial(n, outputs)
+    elif name == "targets.BooleanFunction":
+        spend(16 * math.prod(fields["table"].shape))
         table, (rows, width) = list(map(number, numbers(fields["table"], "static", "<f8"))), fields["table"].shape
-        n, at = integer(rows.bit_length() - 1, 1, 20), lambda x: sum(v << k for k, v in enumerate(x)) * width
+        n, text = integer(rows.bit_length() - 1, 1, 20), f"boolean function({rows.bit_length() - 1})"
         need(rows == 2**n and width >= 1, "a table has another size than bits number")
-        return plain_target(f"boolean function({n})", n, width, lambda x: table[at(x) : at(x) + width], (0, 1))
-    n = integer(fields["n"])
-    if name == "targets.Product":
-        return plain_target(f"product({n})", n, 1, list, None, "product")
-    if name == "targets.Parity":
-        text, *fold = {"bits": ("", (0, 1), "parity"), "signs": (", signs", None, "product")}[fields["encoding"]]
-        return plain_target(f"parity({n}{text})", n, 1, list, *fold)
-    if name == "targets.SignsToBits":
-        return plain_target(f"signs to bits({n})", n, n, lambda x: [int(v < 0) for v in x], (-1, 1))
-    need(name == "targets.BitsToSigns", f"{name} isn't known")
-    return plain_target(f"bits to signs({n})", n, n, lambda x: [1 - 2 * v for v in x], (0, 1))
-
-
-def joined_targets(parts, sizes):
-    """Targets side by side, or of the same inputs; keys of labels get the number of the part."""
-    marks = []
-    for index, part in enumerate(parts):
-        move = lambda mark, at: lambda value: tuple(((at, *key), v) for key, v in mark(value))  # noqa: E731
-        moved = {mark: move(mark, index) for mark in dict.fromkeys(part.marks)}
-        marks.append([moved[mark] for mark in part.marks])
-    if sizes is None:
-        both = {
-            group: lambda v, group=group: sum((mark(v) for mark in group), ()) for group in {*zip(*marks, strict=True)}
-        }
-        marks = [[both[group] for group in zip(*marks, strict=True)]]
+        at = lambda bits: sum(parity([bit]) << k for k, bit in enumerate(bits))  # noqa: E731
+        many = [lambda x, o=o: table[at(x) * width + o] for o in range(width)]
     else:
-        need(tuple(map(len, marks)) == sizes, "targets have other sizes than they say")
-    cut = lambda label, at: {key[1:]: v for key, v in label.items() if key[0] == at}  # noqa: E731
-    of = lambda label: [v for at, part in enumerate(parts) for v in part.finish(cut(label, at))]  # noqa: E731
-    name = (" & " if sizes is None else " | ").join(part.name for part in parts)
-    return Target(name, sum(part.outputs for part in parts), list(itertools.chain(*marks)), of)
+        n, kind = integer(fields["n"]), (name, fields.get("encoding"))
+        text, many = {
+            ("targets.Product", None): ("product({n})", [math.prod]),
+            ("targets.Parity", "bits"): ("parity({n})", [parity]),
+            ("targets.Parity", "signs"): ("parity({n}, signs)", [math.prod]),
+            ("targets.SignsToBits", None): ("signs to bits({n})", lambda s: {1: 0, -1: 1}[s[0]]),
+            ("targets.BitsToSigns", None): ("bits to signs({n})", lambda b: 1 - 2 * parity(b)),
+        }[kind]
+        text = text.format(n=n)
+    need(len(x) == n, "the target has other sizes")
+    spend(16 * n * len(many) if type(many) is list else 16 * n)
+    return text, [Node(of, tuple(x)) for of in many] if type(many) is list else [Node(many, (v,)) for v in x]
 
 
 def polynomial(n, outputs):
+    """The name of a polynomial, if it is one."""
     flat = [term for terms in outputs for term in terms]
+    spend(2**7 * len(flat))
     need(all(len(p) == n and sum(integer(e, 0, 64) for e in p) <= 64 for p, _ in flat), "a degree is too large")
     letters = [[x + f"^{e}" * (e > 1) for x, e in zip("xyzuvw", p) if e] for p, _ in flat]  # noqa: B905
     shown = [" ".join([f"{c:g}"] * (c != 1 or not x) + x) for x, (_, c) in zip(letters, flat, strict=True)]
-    name = " + ".join(shown).replace("+ -", "- ") or "0"
     if len(outputs) > 1 or len(flat) > 4 or n > 6:
         degree = max((sum(p) for p, _ in flat), default=0)
-        name = f"polynomial({n} variables, degree {degree}, {len(flat)} terms)"
-    term = lambda x, p: math.prod(v**e for v, e in zip(x, p, strict=True) if e)  # noqa: E731
-    return plain_target(name, n, len(outputs), lambda x: [sum(number(c) * term(x, p) for p, c in t) for t in outputs])
+        return f"polynomial({n} variables, degree {degree}, {len(flat)} terms)"
+    return " + ".join(shown).replace("+ -", "- ") or "0"
 
 
 def numbers(array, kind, code):
@@ -346,7 +358,7 @@ def repetition(node, at, times):
 
 def blocks(found, outer, high, width, inner):
     """The map y[p, a, q] = sum of w[p, a, b, q] x[p, b, q] over all b; or with weights w[a, b], equal for all p, q."""
-    Budget.spend(outer * high * width * inner)
+    spend(outer * high * width * inner)
     heads, count = found if len(found) == high * width else found[: high * width * inner : inner], high * width
     tied = heads is found or all(
         found[k * inner : (k + 1) * inner].count(heads[k % count]) == inner for k in range(outer * count)
@@ -361,6 +373,7 @@ def blocks(found, outer, high, width, inner):
 
 
 def sparse(rows, columns, weights, outputs, inputs):
+    spend(outputs + len(columns))
     places, found = [r * inputs + c for r, c in zip(rows, columns, strict=True)], [[] for _ in range(outputs)]
     need(all(map(operator.lt, places, places[1:])), "positions come twice, or out of order")
     need(all(0 <= r < outputs for r in rows) and all(0 <= c < inputs for c in columns), "positions lie outside")
@@ -375,6 +388,7 @@ def beside(chains, shared):
     for maps in itertools.zip_longest(*chains):
         maps = [own or blocks((1.0,), 1, 1, 1, done[-1].outputs) for own, done in zip(maps, chains, strict=True)]
         rows, start = [], 0
+        need(not first or len({own.inputs for own in maps}) == 1, "maps of the same input differ in size")
         for own in maps:
             rows += [[(c + start, w) for c, w in row] for row in own.units()]
             start += 0 if first else own.inputs
@@ -419,6 +433,27 @@ def merged(parts, count):
     return found
 
 
+def grouped(groups, count):
+    """Modules and what reads them, together where units read some of the same; those that aren't read come alone."""
+    leaders = list(range(count))
+
+    def leader(child):
+        while leaders[child] != child:
+            leaders[child] = child = leaders[leaders[child]]
+        return child
+
+    for children in groups:
+        first = min(map(leader, children), default=None)
+        for child in children:
+            leaders[leader(child)] = first
+    found = {}
+    for child in range(count):
+        found.setdefault(leader(child), ([], []))[0].append(child)
+    for children, indices in groups.items():
+        found[leader(min(children)) if children else 0][1].extend(indices)
+    return found.values()
+
+
 def listed(modules):
     """The units of modules that are alike: those of rank 0 first."""
     return [(index, rank) for rank in range(len(modules[0].facts)) for index in range(len(modules))]
@@ -428,7 +463,7 @@ class Checker:
     """Proves what a file claims."""
 
     def __init__(self, data):
-        Budget.left, self.file = STEPS, File(data)
+        BUDGET[0], self.file = STEPS, File(data)
         name, whole = self.file.whole
         need((name, self.file.certificate.name) == ("Construction", "Certificate"), "it is about no construction")
         self.claim, self.certificate = whole["claim"].fields, self.file.certificate.fields
@@ -436,12 +471,12 @@ class Checker:
         self.tiny, self.u = Fraction(2) ** tiny, Fraction(1, 2**self.digits)
         self.large = 2**large - 2 ** (large - self.digits)
         (self.text, self.domain), (_, self.codomain) = (coordinates(*self.claim[key]) for key in ("domain", "codomain"))
-        self.goal = target(*self.claim["target"])
+        self.goal = Goal(*self.claim["target"], len(self.domain))
 
     def recheck(self):
         """What was proved, as text."""
-        goal, sizes = self.goal, (len(self.domain), len(self.codomain))
-        need((len(goal.marks), goal.outputs) == sizes and max(sizes) <= MOST, "the target has other sizes")
+        goal = self.goal
+        need(len(goal.outputs) == len(self.codomain), "the target has other sizes")
         self.check_certificate(**self.certificate)
         worst = float(self.worst(self.layers(self.file.whole.fields["network"].fields["layers"])))
         rest = "; robustness was not rechecked" * ("robustness" in self.certificate["covers"])
@@ -471,8 +506,8 @@ class Checker:
     def errors(self, bound):
         """One absolute error an output."""
         many = bound.fields["absolute"]
-        many = many if isinstance(many, tuple) else (many,) * self.goal.outputs
-        need(bound.name == "Bound" and len(many) == self.goal.outputs, "a bound is none")
+        many = many if isinstance(many, tuple) else (many,) * len(self.goal.outputs)
+        need(bound.name == "Bound" and len(many) == len(self.goal.outputs), "a bound is none")
         return [number(error + 0 * number(bound.fields["relative"], 0), 0) for error in many]
 
     def layers(self, layers):
@@ -491,9 +526,11 @@ class Checker:
             yield last, list(zip(*ends, strict=True))
 
     def biases(self, bias, count):
+        spend(count)
         if isinstance(bias, Record) and bias.name == "bias.JoinedBias":
+            need(sum(map(integer, bias.fields["sizes"])) == count, "biases don't fit")
             parts = zip(bias.fields["parts"], bias.fields["sizes"], strict=True)
-            return [b for part, size in parts for b in self.biases(part, integer(size, 1, count))]
+            return [b for part, size in parts for b in self.biases(part, size)]
         if isinstance(bias, Record):
             outer, high, inner = map(integer, bias.fields["shape"])
             need(outer * high * inner == count, "biases don't fit")
@@ -501,9 +538,11 @@ class Checker:
         return (0,) * count if bias is None else self.weights(bias, count)
 
     def activations(self, name, fields, count):
+        spend(count)
         if name == "activations.Concatenate":
+            need(sum(map(integer, fields["widths"])) == count, "activations don't fit")
             parts = zip(fields["activations"], fields["widths"], strict=True)
-            return [act for part, width in parts for act in self.activations(*part, integer(width, 1, count))]
+            return [act for part, width in parts for act in self.activations(*part, width)]
         acts = {"Identity": PLAIN, "Square": ("Power", 2), "ReLU": ("ReLU", 1), "Step": ("Step", 1)}
         acts |= {"Power": ("Power", fields.get("n")), "Sigmoid": ("Sigmoid", fields.get("inverse_temperature"))}
         name, power = acts[name.removeprefix("activations.")]
@@ -529,28 +568,25 @@ class Checker:
         if name == "linear.SignProduct":  # by halving, in this order, and its weight then
             halves = [blocks((1.0, -1.0), 1, 1, 2, 2**k) for k in reversed(range(integer(fields["n"], 0, 8)))]
             return [*halves, blocks(self.weights(fields["weight"]), 1, 1, 1, 1)]
-        if name == "linear.SignPatterns":
-            n, fixed = integer(fields["n"], 1, 12), {False: 0, True: 1}[fields["fixed"]]
-            scales, high = self.weights(fields["scales"], n), 2 ** (n - fixed)
-            return [
-                blocks(
-                    [-w if j << fixed >> i & 1 else w for j in range(high) for i, w in enumerate(scales)], 1, high, n, 1
-                )
-            ]
-        if name == "linear.Identity":
-            return [blocks((1.0,), 1, 1, 1, integer(fields["size"]))]
-        if name == "linear.Dense":
-            return [blocks(self.weights(fields["weight"], *shape), 1, *shape, 1)]
-        if name == "linear.Kronecker":
-            return [blocks(self.weights(fields["matrix"], *shape[1:3]), *shape)]
-        if name == "linear.BlockDiagonal":
-            return [blocks(self.weights(fields["blocks"], *shape), *shape)]
         if name == "linear.Permutation":
             columns = numbers(fields["indices"], "static", "<i4")
             return [sparse(range(len(columns)), columns, (1.0,) * len(columns), len(columns), len(columns))]
-        need(name == "linear.Sparse", f"{name} isn't known")
-        rows, columns = (numbers(fields[key], "static", "<i4") for key in ("rows", "cols"))
-        return [sparse(rows, columns, self.weights(fields["values"], len(rows)), *shape)]
+        if name == "linear.Sparse":
+            rows, columns = (numbers(fields[key], "static", "<i4") for key in ("rows", "cols"))
+            return [sparse(rows, columns, self.weights(fields["values"], len(rows)), *shape)]
+        if name == "linear.SignPatterns":
+            n, fixed = integer(fields["n"], 1, 12), {False: 0, True: 1}[fields["fixed"]]
+            scales, high = self.weights(fields["scales"], n), 2 ** (n - fixed)
+            found = [-w if j << fixed >> i & 1 else w for j in range(high) for i, w in enumerate(scales)]
+            return [blocks(found, 1, high, n, 1)]
+        if name == "linear.Identity":
+            return [blocks((1.0,), 1, 1, 1, integer(fields["size"]))]
+        array, wanted = {
+            "linear.Dense": ("weight", shape),
+            "linear.Kronecker": ("matrix", shape[1:3]),
+            "linear.BlockDiagonal": ("blocks", shape),
+        }[name]
+        return [blocks(self.weights(fields[array], *wanted), *([1, *shape, 1] if name == "linear.Dense" else shape))]
 
     def growth(self, k):
         need(4 * k * self.u <= 1, "a sum is too long for its rounding to be bounded")
@@ -598,10 +634,11 @@ class Checker:
     def activated(self, name, power, z, error):
         """A unit's value and error, from those of its sum."""
         if name == "Power":
-            return z**power, self.power_rounding(power, abs(z), lowest(z), error)
+            error = self.power_rounding(power, abs(z), lowest(z), error)
+            return z**power, error
         need(not isinstance(z, Polynomial), f"{name} isn't known on a box")
         if name == "Sigmoid":
-            Budget.spend(10_000)
+            spend(10_000)
             return logistic(power * z)[0], self.logistic_rounding(z, power, error)
         need(name == "ReLU" or not -error < z < error + self.tiny or z == error == 0, "rounding may decide on a step")
         return (max(z, 0), error) if name == "ReLU" else (int(z > 0), 0)
@@ -613,11 +650,11 @@ class Checker:
         for index, child in enumerate(children):
             rows = [[(rank, number(w)) for c, rank, w in terms if c == index] for *_, terms in units]
             rows += [[(rank + len(child.facts), abs(w)) for rank, w in row] for row in rows]
-            Budget.spend(len(child.pairs) * sum(map(len, rows)) + sum(len(terms) for *_, terms in units))
+            spend(len(child.pairs) * sum(map(len, rows)) + sum(len(terms) for *_, terms in units))
             parts = {(tuple(sum(w * v[r] for r, w in row) for row in rows), mark) for v, mark in child.pairs}
             if merge and any(error for *_, error in child.facts):
                 parts = merged(parts, count)
-            Budget.spend(len(pairs) * len(parts) * (1 + count))
+            spend(len(pairs) * len(parts) * (1 + count + 2 * len(next(iter(pairs))[1])))
             pairs = {(tuple(map(operator.add, v, w)), join(a, b)) for v, a in pairs for w, b in parts}
         off = [self.rounding([(w, children[c].facts[r]) for c, r, w in terms], bias) for bias, _, terms in units]
         for sums, mark in pairs:
@@ -635,25 +672,24 @@ class Checker:
     def worst(self, layers):
         """The largest error on the domain."""
         goal, kinds, known, modules, worst = self.goal, {}, {}, [], 0
-        for index, ((low, high, two), mark) in enumerate(zip(self.domain, goal.marks, strict=True)):
-            key = (low, high, mark) if two else index
+        for index, ((low, high, two), keys) in enumerate(zip(self.domain, goal.keys, strict=True)):
+            key = (low, high, keys) if two else index
             if key not in kinds:
                 values = (low, high) if two else [Polynomial({(index,): max(abs(low), abs(high))})]
-                kinds[key] = self.known({((value, 0), mark(value)) for value in values})
+                label = lambda v, keys=keys: tuple(sorted((key, key[1]([v]) if key[1] else v) for key in keys))  # noqa: E731
+                kinds[key] = self.known({((v, 0), label(v)) for v in values})
             modules.append(kinds[key])
         # With `units = None` all modules are alike, and the units of rank 0 of each come first, then those of rank 1.
         units = None if len(kinds) == 1 else [(index, 0) for index in range(len(modules))]
         for linear, ends in layers:
-            need(
-                len(modules) * len(modules[0].facts) if units is None else len(units) == linear.inputs,
-                "layers don't fit",
-            )
+            width = len(modules) * len(modules[0].facts) if units is None else len(units)
+            need(width == linear.inputs, "layers don't fit")
             modules, units = self.through(modules, units, linear, ends, known)
         units = units or listed(modules)
-        need(len(units) == goal.outputs, "the last layer doesn't fit")
+        need(len(units) == len(goal.outputs), "the last layer doesn't fit")
         whole = self.module(modules, [(0, PLAIN, ((child, rank, 1.0),)) for child, rank in units], merge=False)
         for values, label in whole.pairs:
-            wanted = goal.finish(dict(label))
+            wanted = goal.values(label)
             errors = [abs(v + -1 * t) + e for v, t, e in zip(values, wanted, values[len(wanted) :], strict=False)]
             worst = max(worst, self.allowed(errors, wanted))
         return worst
@@ -665,18 +701,13 @@ class Checker:
         if alike and (inner > 1 or count == 1) and count % inner == 0:
             arity = count // inner
             rows = [tuple((b % arity, b // arity, w) for b, w in row) for row in linear.rows]
-            return [
-                self.module(modules[:arity], [(*end, row) for end, row in zip(heads, rows, strict=True)])
-            ] * inner, None
+            one = self.module(modules[:arity], [(*end, row) for end, row in zip(heads, rows, strict=True)])
+            return [one] * inner, None
         units, rows, groups = units or listed(modules), linear.units(), {}
         for index, row in enumerate(rows):
-            groups.setdefault(tuple(sorted({units[column][0] for column, _ in row})), []).append(index)
-        read = [child for children in groups for child in children]
-        if len(set(read)) < len(read):  # what overlaps is one module
-            groups, read = {tuple(range(count)): range(len(rows))}, range(count)
-        groups |= {(child,): [] for child in set(range(count)) - set(read)}  # only its label goes on
+            groups.setdefault(frozenset(units[column][0] for column, _ in row), []).append(index)
         made, places = [], [None] * len(rows)
-        for children, indices in groups.items():
+        for children, indices in grouped(groups, count):
             inside, rank = [], {child: position for position, child in enumerate(children)}
             for position, index in enumerate(indices):
                 terms = tuple((rank[units[column][0]], units[column][1], w) for column, w in rows[index])
