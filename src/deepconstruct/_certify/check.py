@@ -23,6 +23,7 @@ polynomial; so are sums and powers of them, and targets. A polynomial is at most
 """
 
 # pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false, reportOperatorIssue=false
+# pyright: reportAssignmentType=false, reportPossiblyUnboundVariable=false
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false, reportGeneralTypeIssues=false
 import functools
 import hashlib
@@ -513,6 +514,7 @@ class Checker:
     def layers(self, layers):
         """Maps, and of every unit the bias and the name and power of its activation."""
         for layer in layers:
+            spend(2**10)
             if layer.name == "Repeat":
                 times = integer(layer.fields["times"])
                 for at in range(times):
