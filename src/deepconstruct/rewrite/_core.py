@@ -169,7 +169,7 @@ def with_values(linear: AbstractLinear, values: np.ndarray) -> AbstractLinear:
         (leaf,) = jax.tree.leaves(linear)
         new = to_jax(values.reshape(leaf.shape).astype(leaf.dtype))
         return eqx.tree_at(lambda tree: jax.tree.leaves(tree)[0], linear, new)
-    if type(linear) in (DirectSum, Stack):
+    if isinstance(linear, DirectSum | Stack):
         counts = [len(part.entries()[2]) for part in linear.parts]
         pieces = np.split(values, np.cumsum(counts)[:-1])
         return type(linear)(tuple(map(with_values, linear.parts, pieces)))
