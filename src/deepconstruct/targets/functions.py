@@ -126,7 +126,7 @@ class PiecewiseAffine(Formula):
 
     def __init__(self, rising: Any, falling: Any = None):
         rows = _pieces("rising", rising)
-        off = np.zeros_like(rows[:, :1]) if falling is None else _pieces("falling", falling)
+        off = np.zeros((rows.shape[0], 1, rows.shape[2])) if falling is None else _pieces("falling", falling)
         object.__setattr__(self, "rising", StaticArray(rows))
         object.__setattr__(self, "falling", StaticArray(off))
         self.__post_init__()
@@ -190,13 +190,15 @@ def _pieces(argument: str, rows: Any) -> np.ndarray:
         found = np.array(rows.array if isinstance(rows, StaticArray) else rows, np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"PiecewiseAffine: {argument} must be an array of numbers; got {rows!r}") from None
+    if found.ndim not in (2, 3):
+        raise ValueError(
+            f"PiecewiseAffine: {argument} must have shape (pieces, n + 1) or (outputs, pieces, n + 1); got {found.shape}"
+        )
     return found[None] if found.ndim == 2 else found
 
 
 def _objects(rows: np.ndarray, number: Callable[[Any], Any]) -> np.ndarray:
-    found = np.empty(rows.shape, object)
-    found.flat = [number(Fraction(value)) for value in rows.flat]
-    return found
+    return np.array([number(Fraction(value)) for value in rows.ravel().tolist()], object).reshape(rows.shape)
 
 
 def _product(x: np.ndarray) -> np.ndarray:
