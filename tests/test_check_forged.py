@@ -1,4 +1,4 @@
-"""Compositions and repetitions that are false, odd or endless, with digests that are right: the checker refuses them."""
+"""Compositions that are false, odd or endless, with digests that are right: the checker refuses them."""
 
 import json
 import time
@@ -48,7 +48,8 @@ TARGETS = {
                 "bits to signs(1) of parity(4)"),
     "beside each other, overlapping": (4, record("targets.Parallel", targets=several(parity(3), parity(3)),
                                                  sizes=several(3, 3)), "parity(3) | parity(3)"),
-    "of negative size": (4, record("targets.Parallel", targets=several(parity(1), parity(3)), sizes=several(-1, 5)), ""),
+    "of negative size": (4, record("targets.Parallel", targets=several(parity(1), parity(3)), sizes=several(-1, 5)),
+                         ""),
     "none": (4, record("targets.FanOut", targets=several()), ""),
     "endless powers": (1, iterated(power(2.0, 64), 500), "2 x^64^500"),
     "endless factors": (1, iterated(power(1e300, 1), 500), "1e+300 x^500"),

@@ -44,7 +44,7 @@ LARGEST, LONGEST, MOST, STEPS = 2**27, 2**22, 2**21, 2**26
 BUDGET = [STEPS]  # the steps that are left
 # Every class that a file may hold, with exactly these fields; methods that are known, with the class of their evidence.
 CLASSES = """Construction: network claim origin; Network: layers; Repeat: layers times; Layer: linear bias activation
-label; Label: name group strided uneven; Claim: target domain codomain error robustness dtype source status;
+label; Label: name group strided uneven listed; Claim: target domain codomain error robustness dtype source status;
 Bound: absolute relative; Robustness: radius gain rounding; linear.Dense: weight shape; linear.Identity: size;
 linear.Sparse: values rows cols shape; linear.BlockDiagonal: blocks shape; linear.Kronecker: matrix shape;
 linear.Composed: outer inner; linear.DirectSum: parts; linear.Stack: parts; linear.Permutation: indices;
@@ -201,7 +201,7 @@ class File:
                 return tuple(value)
             if keys == ["class", "fields"]:
                 inside, odd = pairs["fields"], f"the class {value!r:.50} isn't known, or not with these fields"
-                need(CLASSES.get(value) == set(inside), odd)
+                need(CLASSES.get(value) in (set(inside), {*inside, "listed"}), odd)  # the one that is left out if empty
                 need(not {list, dict} & set(map(type, inside.values())), "it holds values without a tag")
                 return Record(value, inside)
             if keys == ["part"]:
