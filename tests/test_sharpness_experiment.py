@@ -63,7 +63,7 @@ def test_the_command_reports_what_was_measured(tmp_path, capsys):
 def test_meaningless_settings_are_refused():
     for message, n, options in (
         ("rescaled_sharpness: n must be at least 3; got 2", 2, {}),
-        ("rescaled_sharpness: n must be at most 12, since all 2.n inputs are used; got 13", 13, {}),
+        (r"rescaled_sharpness: n must be at most 12, since all 2\^n inputs are used; got 13", 13, {}),
         (r"rescaled_sharpness: factors must be a list of at least one number; got \(\)", 4, {"factors": ()}),
         ("rescaled_sharpness: factors must be finite and above 0; got -2", 4, {"factors": (1, -2)}),
         ("rescaled_sharpness: the first factor must be 1, to which others are compared; got 2", 4, {"factors": [2]}),

@@ -116,7 +116,7 @@ def rescaled_sharpness(
         >>> import deepconstruct as dc, jax
         >>> options = {"factors": [1, 8], "width": 4, "seeds": 1, "steps": 10, "progress": False}
         >>> found = dc.experiments.rescaled_sharpness(3, **options, key=jax.random.key(0))
-        >>> found.change.max(), bool(found.largest[0, 1] > 10 * found.largest[0, 0])
+        >>> float(found.change.max()), bool(found.largest[0, 1] > 10 * found.largest[0, 0])
         (0.0, True)
         >>> dc.plot.sharpness(found).axes[0].get_ylabel()
         'largest eigenvalue of the Hessian'
