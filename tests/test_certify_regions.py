@@ -206,7 +206,8 @@ def test_equal_pieces_count_once():
 
 @pytest.mark.parametrize("rows, off, said", [
     ([[1, np.nan]], None, "must be finite"), ([[1]], None, "n at least 1"), (np.ones((0, 2)), None, "none of them 0"),
-    ([[1, 2]], [[1, 2, 3]], "as many outputs and inputs"), ("ab", None, "an array of numbers"), ([1, 2], None, r"got \(2,\)"),
+    ([[1, 2]], [[1, 2, 3]], "as many outputs and inputs"), ("ab", None, "an array of numbers"),
+    ([1, 2], None, r"must have the axes \(pieces, n \+ 1\)"),
 ])  # fmt: skip
 def test_pieces_are_checked(rows, off, said):
     with pytest.raises((TypeError, ValueError), match=said):

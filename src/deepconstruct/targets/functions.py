@@ -192,7 +192,8 @@ def _pieces(argument: str, rows: Any) -> np.ndarray:
         raise ValueError(f"PiecewiseAffine: {argument} must be an array of numbers; got {rows!r}") from None
     if found.ndim not in (2, 3):
         raise ValueError(
-            f"PiecewiseAffine: {argument} must have shape (pieces, n + 1) or (outputs, pieces, n + 1); got {found.shape}"
+            f"PiecewiseAffine: {argument} must have the axes (pieces, n + 1) or (outputs, pieces, n + 1); "
+            f"got the shape {found.shape}"
         )
     return found[None] if found.ndim == 2 else found
 
