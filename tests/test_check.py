@@ -17,6 +17,7 @@ import time
 import zipfile
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -140,7 +141,7 @@ def test_what_is_true_is_accepted(verdict, name):
     assert bound <= claim.error.largest * (1 + 1e-5)
 
 
-SQUARE = {"activation": "square", "dtype": "float64"}
+SQUARE: Any = {"activation": "square", "dtype": "float64"}
 # Parts that are joined: side by side, on the same input, one after another, repeated.
 COMPOSED = {
     "parity of parities": lambda: dc.series(
