@@ -1,7 +1,7 @@
 """Equal functions, sharp and flat: layers of ReLU networks scaled against each other."""
 
 import dataclasses
-import hashlib
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._analysis.sharpness import Sharpness, sharpness
+from .._analysis.cost import cost
+from .._analysis.curvature import Loss
+from .._analysis.sharpness import sharpness
 from .._bias import bias_vector
 from .._checks import check_scalar, check_size
 from .._fit import fit
@@ -21,6 +23,7 @@ from .._io.atomic import read_arrays, write_arrays
 from .._io.progress import progress_bar
 from .._sweep import sweep
 from ..activations import ReLU
+from ..construction.encoding import digest
 from ..constructions import parity
 from ..linear import Dense, as_matrix
 from ..network import Layer, Network, flat_layers
@@ -30,7 +33,8 @@ from .fractal_training import random_network
 
 FACTORS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 # What is kept of a `Sharpness`, and what is measured beside it.
-_MEASURED = ("loss", "largest", "residual", "trace", "keskar", "change", "layers")
+_KEPT = ("loss", "largest", "residual", "trace", "keskar")
+_MEASURED = (*_KEPT, "change", "layers")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,30 +141,12 @@ def rescaled_sharpness(
         # Features first is the fast layout on a CPU.
         return jnp.mean((network(inputs.T, axis=0).T - outputs) ** 2)
 
-    def train(key: PRNGKeyArray) -> dict[str, list[Array]]:
-        start = random_network(key, (n, width, width, 1), ReLU())
-        optimizer = optax.adam(optax.cosine_decay_schedule(rate, steps))
-        return {"leaves": jax.tree.leaves(fit(start, loss, optimizer, steps=steps, key=key).network)}
-
-    name = f"sharpness-n{n}-{width}-{steps}-{rate}" if store is not None else "training"
-    trained = sweep(train, {}, seeds=seeds, store=store, name=name, progress=progress, key=key)
-    structure = jax.tree.structure(random_network(key, (n, width, width, 1), ReLU()))
-    leaves = [jnp.asarray(trained[f"leaves.{index}"]) for index in range(structure.num_leaves)]
-    networks = [densify(tree.network)]
-    networks += [jax.tree.unflatten(structure, [leaf[seed] for leaf in leaves]) for seed in range(seeds)]
+    networks = [densify(tree.network), *_trained(loss, (n, width, width, 1), seeds, steps, rate, store, progress, key)]
     found = []
     with progress_bar(total=len(networks) * len(factors), shown=progress, unit="network", label="sharpness") as bar:
-        for network in networks:
-            for factor in factors:
-                moved = rescaled(network, factor)
-                digest = _digest(n, factor, epsilon, jax.random.key_data(key), *jax.tree.leaves(network))
-                kept = None if store is None else Path(store) / "sharpness" / f"{digest}.npz"
-                if (row := _read(kept)) is None:
-                    row = _row(sharpness(moved, loss, epsilon=epsilon, probes=_parameters(moved), key=key))
-                    row["change"] = np.asarray(jnp.max(jnp.abs(moved(inputs) - network(inputs))), float)
-                    _write(kept, row)
-                found.append(row)
-                bar.update()
+        for network, factor in itertools.product(networks, factors):
+            found.append(_measured(network, factor, loss, inputs, epsilon, store, key))
+            bar.update()
     shape = (len(networks), len(factors))
     columns = {
         name: np.reshape([row[name] for row in found], (*shape, *np.shape(found[0][name]))) for name in _MEASURED
@@ -180,20 +166,56 @@ def _checked_factors(owner: str, factors: Sequence[float]) -> tuple[float, ...]:
     return found
 
 
-def _parameters(network: Network) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(network))
+def _trained(
+    loss: Loss,
+    sizes: tuple[int, ...],
+    seeds: int,
+    steps: int,
+    rate: float,
+    store: str | os.PathLike | None,
+    progress: bool,
+    key: PRNGKeyArray,
+) -> list[Network]:
+    """Networks of these widths that were trained from random weights."""
+
+    def train(key: PRNGKeyArray) -> dict[str, list[Array]]:
+        start = random_network(key, sizes, ReLU())
+        optimizer = optax.adam(optax.cosine_decay_schedule(rate, steps))
+        return {"leaves": jax.tree.leaves(fit(start, loss, optimizer, steps=steps, key=key).network)}
+
+    name = f"sharpness-n{sizes[0]}-{sizes[1]}-{steps}-{rate}" if store is not None else "training"
+    trained = sweep(train, {}, seeds=seeds, store=store, name=name, progress=progress, key=key)
+    structure = jax.tree.structure(random_network(key, sizes, ReLU()))
+    leaves = [jnp.asarray(trained[f"leaves.{index}"]) for index in range(structure.num_leaves)]
+    return [jax.tree.unflatten(structure, [leaf[seed] for leaf in leaves]) for seed in range(seeds)]
 
 
-def _row(found: Sharpness) -> dict[str, np.ndarray]:
-    numbers = {name: np.array(getattr(found, name)) for name in ("loss", "largest", "residual", "trace", "keskar")}
-    return {**numbers, "layers": np.array(found.layers[:2])}
-
-
-def _digest(*parts: Any) -> str:
-    """Tells measurements apart by everything that decides them."""
-    arrays = [np.asarray(part) for part in parts]
-    text = repr([(array.dtype.name, array.shape) for array in arrays]).encode()
-    return hashlib.sha256(text + b"".join(array.tobytes() for array in arrays)).hexdigest()[:32]
+def _measured(
+    network: Network,
+    factor: float,
+    loss: Loss,
+    inputs: Array,
+    epsilon: float,
+    store: str | os.PathLike | None,
+    key: PRNGKeyArray,
+) -> dict[str, Any]:
+    """What is measured of a rescaled network, or was and is in the store."""
+    moved = rescaled(network, factor)
+    path = None
+    if store is not None:
+        words = "-".join(map(str, np.asarray(jax.random.key_data(key)).ravel()))
+        path = Path(store) / "sharpness" / f"{digest(moved)[:32]}-{factor}-{epsilon}-{words}.npz"
+    if (kept := _read(path)) is not None:
+        return kept
+    # As many probes as weights, so that traces are exact.
+    found = sharpness(moved, loss, epsilon=epsilon, probes=cost(moved).parameters, key=key)
+    row = {name: np.array(getattr(found, name)) for name in _KEPT}
+    row["layers"] = np.array(found.layers[:2])
+    row["change"] = np.asarray(jnp.max(jnp.abs(moved(inputs) - network(inputs))), float)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, row)
+    return row
 
 
 def _read(path: Path | None) -> dict[str, np.ndarray] | None:
@@ -205,12 +227,6 @@ def _read(path: Path | None) -> dict[str, np.ndarray] | None:
     except ValueError:
         return None
     return found if set(found) == set(_MEASURED) else None
-
-
-def _write(path: Path | None, row: dict[str, np.ndarray]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_arrays(path, row)
 
 
 def rescaled(network: Network, factor: float) -> Network:
