@@ -36,6 +36,7 @@ MODULES = [
     "plot",
     "experiments",
     "interchange",
+    "rewrite",
 ]
 
 # The examples of these modules take more than two seconds.

@@ -6,14 +6,18 @@ from typing import Any
 import numpy as np
 
 from .._checks import check_flag
+from ..construction import Construction, Rewritten
 from ..domains import AbstractDomain
 from ..network import Network
 from ._affine import merge_affine
 from ._core import Rows
-from ._dead import Ends, asked, behind, drop_clean, drop_constant, drop_unused, real_sums
-from ._draft import Draft, result
-from ._duplicates import merge_active, merge_equal, scale, sort
+from ._dead import box_of, drop_dead, drop_in_running, drop_unused, held_behind, merge_active
+from ._draft import Draft, real_network, result
+from ._duplicates import merge_equal
+from ._ranges import Ends
+from ._scales import scale, sort
 
+# No network that was tried needed ten.
 _MOST_PASSES = 1000
 
 
@@ -22,80 +26,103 @@ def simplify(network: Any, *, domain: AbstractDomain | None = None, affine: bool
 
     Layer by layer from the inputs, until nothing changes: units are scaled by powers of two so that their largest
     weight is in [1, 2); constant and unused ones go; equal ones become one, and so do those of equal direction that
-    are always active; what remains is sorted. Two networks of equal normal forms compute the same function; of
-    others that don't agree, nothing follows. Activations that aren't piecewise polynomials are neither scaled nor
-    folded: their units are only sorted, and merged where they are equal.
+    are always active; what remains is sorted, by weights and biases alone. So networks that differ by the order of
+    hidden units, by powers of two, and by units that `prune_dead` and `merge_duplicates` remove have one normal form.
+    Networks of equal normal forms are the same function of real numbers where it is kept; of others nothing follows.
 
     Args:
-        network: a `Network` or a `Construction`.
-        domain: of a network, where the function is to be kept: without it, everywhere. A construction has its own.
-        affine: whether to fold linear layers first, as `merge_affine` does: then there may be more synapses.
+        network: a `Network`, or a `Construction`, of real weights.
+        domain: where the function of a `Network` is kept; by default everywhere. A construction has the domain of
+            its claim, widened by its radius.
+        affine: whether hidden linear layers are folded into the layers behind them first, as by `merge_affine`: then
+            there may be more synapses.
 
     Returns:
-        The same kind; repeated blocks are unrolled if anything changes, and maps become `Dense` or `Sparse`. A claim
-        is kept, or what other sums may round is added to it; where that can't be bounded, only those steps are taken
-        after which nothing rounds anew.
+        The same kind. Repeated blocks are unrolled, and maps become `Dense` or `Sparse`. Of a construction, only
+        steps are taken after which nothing rounds otherwise if the claim couldn't be kept with more: units aren't
+        scaled then, and maps that sum in an order of their own stay. Rewrite its `.network` on its claim's domain
+        for all, and certify the claim anew.
 
     Raises:
-        ValueError: a domain of another size, or one beside that of a claim.
-        TypeError: neither a network nor a construction, or complex weights.
+        ValueError: a domain of another size, one beside that of a claim, or weights that aren't finite.
+        TypeError: neither a network nor a construction, a stack of networks, complex weights or a complex domain.
 
-    Exactness: the same function over the reals, on the domain and within the radius of the claim. Merges after which
-        a weight wouldn't be a number of the dtype are left out.
+    Exactness: the same function of real numbers on the domain's box, widened. The running network may round
+        otherwise; what that may add is added to a claim.
 
     Cost: neurons never grow, nor do synapses unless `affine`.
 
     Example:
         >>> import deepconstruct as dc
-        >>> dust = dc.catalog.build("fractal_indicator") if "fractal_indicator" in dc.catalog.names() else dc.parity(4)
-        >>> dc.cost(dc.rewrite.simplify(dust)).neurons <= dc.cost(dust).neurons
-        True
+        >>> net = dc.Network.from_matrices([[[4], [1], [-1]], [[1, 1, 0]]], [[2, 0.5, 0], None], "relu")
+        >>> simple = dc.rewrite.simplify(net)
+        >>> [layer.linear.weight.tolist() for layer in simple.layers], simple.layers[0].bias.tolist()
+        ([[[1.0]], [[5.0]]], [0.5])
     """
     check_flag("simplify", "affine", affine)
-    given = merge_affine(network) if affine else network
-    source, box = asked("simplify", given, domain)
-    found = result("simplify", given, source, lambda draft: reduce(draft, box))
-    if affine and found is not network and hasattr(found, "origin"):
-        return dataclasses.replace(found, origin=dataclasses.replace(found.origin, of=network))
+    found = _simplified(network, domain)
+    while affine:
+        folded = merge_affine(found)
+        if _depth(folded) == _depth(found):
+            break
+        found = _simplified(folded, domain)
+    if affine and isinstance(found, Construction):
+        return dataclasses.replace(found, origin=Rewritten("simplify(affine=True)", network))
     return found
+
+
+def _simplified(network: Any, domain: AbstractDomain | None) -> Any:
+    source = real_network("simplify", network)
+    box = box_of("simplify", network, source, domain)
+
+    def change(draft: Draft) -> None:
+        drop_in_running(draft, box)
+        reduce(draft, box)
+
+    return result("simplify", network, source, change, plain=True)
+
+
+def _depth(given: Any) -> int:
+    return len((given.network if isinstance(given, Construction) else given).layers)
 
 
 def reduce(draft: Draft, box: Ends) -> None:
     """All steps, until nothing changes."""
-    drop_clean(draft, box)
     for _ in range(_MOST_PASSES):
         if not _pass(draft, box):
             return
 
 
 def _pass(draft: Draft, box: Ends) -> bool:
+    """All steps, layer by layer: what those before a layer become says what its units are."""
     changed, held, hidden = False, box, set(draft.hidden())
-    for index in range(len(draft.rows) - 1):
+    for index in range(len(draft.rows)):
         if index in hidden:
             changed |= drop_unused(draft, index)
             changed |= scale(draft, index)
-            changed |= drop_constant(draft, index, real_sums(draft.pair(index)[0], held), clean=False)
+            changed |= drop_dead(draft, index, held)
             changed |= merge_equal(draft, index)
-            changed |= merge_active(draft, index, real_sums(draft.pair(index)[0], held))
+            changed |= merge_active(draft, index, held)
             changed |= drop_unused(draft, index)
             changed |= sort(draft, index)
-        held = behind(draft, index, held)
+        held = held_behind(draft, index, held)
     return changed
 
 
-def normal_form(network: Network, box: Ends) -> list[Rows] | None:
-    """The normal form over the reals, with weights in double precision; `None` where some layer has no rows."""
-    draft = Draft(network, np.float64)
-    if any(rows is None for rows in draft.rows):
-        return None
-    for _ in range(_MOST_PASSES):
-        if not _pass(draft, box):
-            break
-    return [rows for rows in draft.rows if rows is not None]
+def normal_form(network: Network, domain: AbstractDomain) -> list[Rows] | None:
+    """The normal form over the reals on a domain's box, in weights of double precision.
+
+    `None` where a layer isn't known by its rows. Every step keeps the function of real numbers: a sum that double
+    precision doesn't hold isn't made.
+    """
+    source = real_network("normal_form", network)
+    draft = Draft(source, np.float64)
+    reduce(draft, box_of("normal_form", source, source, domain))
+    return None if None in draft.rows else [rows for rows in draft.rows if rows is not None]
 
 
 def is_same_form(first: list[Rows], second: list[Rows]) -> bool:
-    """Whether two normal forms are equal, up to labels."""
+    """Whether two normal forms are equal, up to labels: then they are the same function."""
     return len(first) == len(second) and all(map(_is_same, first, second))
 
 
