@@ -46,9 +46,9 @@ def merge_affine(network: Any, *, linear: bool = False) -> Any:
 
     Example:
         >>> import deepconstruct as dc
-        >>> apart = dc.series(dc.parity(2), dc.parity(1), merge=False)
+        >>> apart = dc.series(dc.parallel(dc.parity(2), dc.parity(2)), dc.parity(2), merge=False)
         >>> dc.cost(apart).layers, dc.cost(dc.rewrite.merge_affine(apart)).layers
-        (3, 2)
+        (4, 3)
     """
     check_flag("merge_affine", "linear", linear)
     layers = flat_layers(real_network("merge_affine", network))

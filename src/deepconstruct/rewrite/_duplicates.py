@@ -42,7 +42,7 @@ def merge_duplicates(network: Any, *, rounded: bool = False) -> Any:
         >>> import deepconstruct as dc
         >>> net = dc.Network.from_matrices([[[1], [2]], [[1, 1]]], [[1, 2], None], "relu")
         >>> dc.rewrite.merge_duplicates(net).layers[1].linear.weight.tolist()
-        [[3.0]]
+        [[1.5]]
     """
     check_flag("merge_duplicates", "rounded", rounded)
     source = real_network("merge_duplicates", network)
