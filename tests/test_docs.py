@@ -35,6 +35,7 @@ MODULES = [
     "testing",
     "plot",
     "experiments",
+    "interchange",
 ]
 
 # The examples of these modules take more than two seconds.

@@ -99,7 +99,7 @@ def test_no_file_is_too_long(file):
     assert len(file.read_text().splitlines()) <= most
 
 
-EXTRAS = {"matplotlib": {"plot"}, "hypothesis": {"testing"}, "onnx": {"export"}, "flint": {"_flint"}}
+EXTRAS = {"matplotlib": {"plot"}, "hypothesis": {"testing"}, "onnx": {"interchange"}, "flint": {"_flint"}}
 
 
 @pytest.mark.parametrize("extra", EXTRAS)

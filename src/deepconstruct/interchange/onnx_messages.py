@@ -1,0 +1,59 @@
+"""The one place that asks for onnx: graphs as they are built, and the models around them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .packages import package
+
+
+def onnx(owner: str) -> Any:
+    """The module, or an `ImportError` that says what to install."""
+    return package(owner, "onnx")
+
+
+class Graph:
+    """Nodes and constants, in the order in which they are added; values are known by name.
+
+    Args:
+        owner: begins messages.
+        opset: which operators there are.
+        dtype: of all values.
+    """
+
+    def __init__(self, owner: str, opset: int, dtype: np.dtype):
+        self.onnx, self.opset, self.dtype = onnx(owner), opset, dtype
+        self.kind = self.onnx.helper.np_dtype_to_tensor_dtype(dtype)
+        self.nodes: list[Any] = []
+        self.constants: dict[str, np.ndarray] = {}
+
+    def node(self, op: str, *inputs: str, name: str, outputs: int = 1, **attributes: Any) -> Any:
+        """Add a node; its value's name, or those of all where it has several."""
+        values = [name] if outputs == 1 else [f"{name}_{index}" for index in range(outputs)]
+        self.nodes.append(self.onnx.helper.make_node(op, list(inputs), values, name=name, **attributes))
+        return values[0] if outputs == 1 else values
+
+    def constant(self, name: str, value: Any, dtype: Any = None) -> str:
+        """Add a constant of the graph's dtype, or of another one."""
+        self.constants[name] = np.asarray(value, dtype or self.dtype)
+        return name
+
+    def model(self, sizes: tuple[int, int], batch: int | None, metadata: Mapping[str, str]) -> Any:
+        """The model whose output is the last node's value."""
+        helper, numpy_helper = self.onnx.helper, self.onnx.numpy_helper
+        del self.nodes[-1].output[:]
+        self.nodes[-1].output.append("output")
+        rows = "batch" if batch is None else batch
+        ends = [
+            helper.make_tensor_value_info(name, self.kind, [rows, size])
+            for name, size in zip(("input", "output"), sizes, strict=True)
+        ]
+        tensors = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
+        graph = helper.make_graph(self.nodes, "network", ends[:1], ends[1:], tensors)
+        opsets = [helper.make_opsetid("", self.opset)]
+        model = helper.make_model(graph, opset_imports=opsets, producer_name="deepconstruct")
+        # Runtimes refuse files of a newer format than they know, so it is the oldest that has these operators.
+        model.ir_version = helper.find_min_ir_version_for(opsets)
+        helper.set_model_props(model, dict(metadata))
+        return model
