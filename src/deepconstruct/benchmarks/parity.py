@@ -18,15 +18,19 @@ from ._matrices import Matrices, read_out, side_by_side
 from ._problem import Family, Problem, fractions, sum_rounding, texts
 
 _MARGIN = Fraction(1, 4)
-# Leaves have coefficients of up to 2, in eighths; places and values are multiples of 1/64.
-_STEEPEST, _EIGHTH, _GRID = 16, 8, 64
+# Leaves have coefficients of 2 to 4, in eighths; places and values are multiples of 1/64.
+_STEEPEST, _EIGHTH, _GRID = 32, 8, 64
 
 
 def draw(difficulty: int, holds: bool, generator: np.random.Generator) -> dict[str, Any]:
     """Trees, the coefficients of their leaves, and the leaves' values at a point."""
-    trees, variables, depth = 6 * difficulty - 5, difficulty + 1, 2 if difficulty < 3 else 3
+    variables, depth = 4 * difficulty, 2 if difficulty < 3 else 3
+    trees = 1 if difficulty == 1 else variables * 5 // 2
     point = [Fraction(int(place), _GRID) for place in generator.integers(8, 57, variables)]
-    slopes = generator.integers(-_STEEPEST, _STEEPEST + 1, (trees, 2**depth, variables))
+    slopes = np.zeros((trees, 2**depth, variables), int)
+    for tree in slopes:
+        for leaf in tree:
+            leaf[generator.integers(0, variables)] = generator.choice([-1, 1]) * generator.integers(_STEEPEST // 2, _STEEPEST + 1)
     values = [_leaves(Fraction(1), depth, generator) for _ in range(trees)]
     return {
         "holds": holds,

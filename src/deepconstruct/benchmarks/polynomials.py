@@ -20,27 +20,31 @@ import numpy as np
 from ._matrices import Matrices, side_by_side
 from ._problem import Family, Problem, fractions, sum_rounding, texts
 
-_MARGIN, _FINER = Fraction(1, 4), 2
-# Coefficients are multiples of 1/64 whose moduli add up to 1/2; points are multiples of 1/64.
-_GRID, _STEEP = 64, 32
+_MARGIN, _FINER = Fraction(1, 2), 2
+# Coefficients and points are multiples of 1/64.
+_GRID = 64
 
 
 def draw(difficulty: int, holds: bool, generator: np.random.Generator) -> dict[str, Any]:
     """Affine functions, and a point at which all are middles."""
-    variables, count = difficulty + 1, {1: 3, 2: 12}.get(difficulty, 6 * difficulty + 6)
+    variables = 4 * difficulty
+    count, tents = variables * 5 // 2, min(difficulty, 3)
     return {
         "holds": holds,
-        "tents": min(difficulty, 3),
-        "slopes": [_slopes(variables, generator) for _ in range(count)],
+        "tents": tents,
+        "slopes": [_slopes(variables, tents, generator) for _ in range(count)],
         "point": texts([Fraction(int(place), _GRID) for place in generator.integers(8, 57, variables)]),
     }
 
 
-def _slopes(variables: int, generator: np.random.Generator) -> list[int]:
-    """Integers whose moduli add up to `_STEEP`."""
-    cuts = np.sort(generator.integers(0, _STEEP + 1, variables - 1))
-    sizes = np.diff([0, *cuts.tolist(), _STEEP])
-    return (sizes * generator.choice([-1, 1], variables)).tolist()
+def _slopes(variables: int, tents: int, generator: np.random.Generator) -> list[int]:
+    """Integers, three of them not 0, whose moduli leave half a tooth of room on both sides."""
+    total = _GRID - 2 * (_GRID >> tents + 1)
+    sizes = total // 3 + generator.integers(-2, 3, 3)
+    sizes[2] = total - sizes[:2].sum()
+    row = np.zeros(variables, int)
+    row[generator.choice(variables, 3, replace=False)] = sizes * generator.choice([-1, 1], 3)
+    return row.tolist()
 
 
 def forms(parameters: dict[str, Any]) -> list[tuple[list[Fraction], Fraction]]:
@@ -48,7 +52,7 @@ def forms(parameters: dict[str, Any]) -> list[tuple[list[Fraction], Fraction]]:
     point, step, found = fractions(parameters["point"]), Fraction(1, 2 ** parameters["tents"]), []
     for slopes in parameters["slopes"]:
         row = [Fraction(slope, _GRID) for slope in slopes]
-        value = sum((a * x for a, x in zip(row, point, strict=True)), Fraction(1, 4))
+        value = sum((a * x for a, x in zip(row, point, strict=True)), step / 2)
         value -= sum((a for a in row if a < 0), Fraction(0))
         middle = (value // step) * step + step / 2
         found.append((row, middle - sum((a * x for a, x in zip(row, point, strict=True)), Fraction(0))))
@@ -120,8 +124,8 @@ def _rounding(parameters: dict[str, Any], copies: int) -> Fraction:
 def build(parameters: dict[str, Any], copies: int = 1) -> Problem:
     variables, count = len(parameters["point"]), len(parameters["slopes"])
     threshold = count + (_MARGIN if parameters["holds"] else -_MARGIN)
-    # Slopes of f_m - f_(m+2) are at most 2^-m, and those of affine functions sum up to 1/2.
-    slope = count * Fraction(4 ** (parameters["tents"] + 1), 2 ** parameters["tents"]) / 2
+    # Slopes of f_m - f_(m+2) are at most 2^-m, and those of affine functions sum up to 1 at most.
+    slope = count * Fraction(4 ** (parameters["tents"] + 1), 2 ** parameters["tents"])
     least = (_MARGIN / slope) ** variables
     return Problem(
         layers(parameters), (Fraction(0),) * variables, (Fraction(1),) * variables, ((">=", threshold),),

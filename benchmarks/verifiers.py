@@ -1,0 +1,84 @@
+"""Marabou on our instances: does it agree, and how long does it take? `python benchmarks/verifiers.py`
+
+Needs `maraboupy` and `onnx`. Where Marabou finds an input, it is run in rational numbers; prints a table.
+"""
+
+import argparse
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import jax
+
+import deepconstruct as dc
+from deepconstruct.benchmarks._matrices import exact
+
+
+def asked(folder: Path, problem, seconds: int):
+    """Marabou's answers, one for each way to be unsafe: `sat`, `unsat` or `TIMEOUT`, and the input that it found."""
+
+    from maraboupy import Marabou
+
+    options = Marabou.createOptions(verbosity=0, timeoutInSeconds=seconds)
+    said, point = [], None
+    for sense, end in problem.unsafe:
+        network = Marabou.read_onnx(str(folder / "model.onnx"))
+        inputs, output = network.inputVars[0].flatten(), int(network.outputVars[0].flatten()[0])
+        for variable, low, high in zip(inputs.tolist(), problem.low, problem.high, strict=True):
+            network.setLowerBound(variable, float(low))
+            network.setUpperBound(variable, float(high))
+        bound = network.setLowerBound if sense == ">=" else network.setUpperBound
+        bound(output, float(end))
+        code, values, _ = network.solve(verbose=False, options=options)
+        said.append(code)
+        if code == "sat":
+            point = [values[variable] for variable in inputs.tolist()]
+            break
+    return said, point
+
+
+def verdict(said: list[str]) -> str:
+    """`sat` if any way is, `unsat` if none is."""
+    if "sat" in said:
+        return "sat"
+    return "unsat" if all(code == "unsat" for code in said) else "unknown"
+
+
+def gap(problem, point: list[float]) -> float:
+    """How far beyond what is unsafe the output is over the reals; negative if it is safe."""
+    ends = zip(point, problem.low, problem.high, strict=True)
+    value = exact(problem.layers, [min(max(Fraction(x), low), high) for x, low, high in ends])[0]
+    return float(max(value - end if sense == ">=" else end - value for sense, end in problem.unsafe))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instances", type=int, default=40)
+    parser.add_argument("--difficulty", type=int, default=1)
+    parser.add_argument("--seconds", type=int, default=30, help="for each question")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    names, wrong = list(dc.benchmarks.FAMILIES), 0
+    print("| family | disguised | our answer | Marabou | seconds | its input, beyond unsafe by |\n|---|---|---|---|--:|--:|")
+    for index in range(options.instances):
+        family, answer = names[index % len(names)], ("holds", "fails")[index // len(names) % 2]
+        disguised = bool(index // (2 * len(names)) % 2)
+        key = jax.random.fold_in(jax.random.key(options.seed), index)
+        made = dc.benchmarks.verification(
+            family, difficulty=options.difficulty, answer=answer, disguised=disguised, key=key
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            made.save(folder)
+            began = time.perf_counter()
+            said, point = asked(Path(folder), made.problem, options.seconds)
+            spent = time.perf_counter() - began
+        found, beyond = verdict(said), "" if point is None else f"{gap(made.problem, point):.3g}"
+        expected = "unsat" if answer == "holds" else "sat"
+        wrong += found not in (expected, "unknown")
+        print(f"| {family} | {disguised} | {answer} | {found} | {spent:.1f} | {beyond} |", flush=True)
+    print(f"\n{wrong} disagreements")
+
+
+if __name__ == "__main__":
+    main()
