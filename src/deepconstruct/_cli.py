@@ -1,4 +1,4 @@
-"""The command line: `deepconstruct tour`, `list`, `certify`, `check` and `reproduce`."""
+"""The command line: `deepconstruct tour`, `list`, `certify`, `check`, `reproduce` and `benchmark`."""
 
 import argparse
 import ast
@@ -82,7 +82,24 @@ def _parser() -> argparse.ArgumentParser:
         help="change a setting, such as seeds=32; an unknown one lists them all",
     )
     again.set_defaults(run=_reproduce)
+    _add_benchmark(commands)
     return parser
+
+
+def _add_benchmark(commands: Any) -> None:
+    made = commands.add_parser("benchmark", help="instances for verifiers, with answers that are proved")
+    made.add_argument("kind", choices=("verification",), help="what: verification")
+    made.add_argument("--out", type=Path, required=True, help="folder for the instances and their list")
+    made.add_argument("--instances", type=int, default=50, help="how many (default: 50)")
+    made.add_argument("--seed", type=int, default=0, help="all follows from it; keep it as secret as the witnesses")
+    made.add_argument(
+        "--family", action="append", help="one of parity, fractal, circuit, polynomial, pair; as often as you like"
+    )
+    made.add_argument("--difficulty", action="append", type=int, help="as often as you like (default: 1, 2 and 3)")
+    made.add_argument("--timeout", type=int, default=300, help="seconds an instance, in instances.csv (default: 300)")
+    made.add_argument("--witnesses", type=Path, help="folder for the witnesses; without it none are written")
+    made.add_argument("--c", action="store_true", help="C with the property as assertions too")
+    made.set_defaults(run=_benchmark)
 
 
 def _experiment(name: str) -> str:
@@ -182,6 +199,23 @@ def _reproduce(options: argparse.Namespace) -> int:
         print(f"deepconstruct: interrupted; the same command goes on from what is in {folder}", file=sys.stderr)
         return 130
     print(f"Written to {folder}: report.md, figure.png and data.json")
+    return 0
+
+
+def _benchmark(options: argparse.Namespace) -> int:
+    from . import benchmarks
+
+    names = benchmarks.verification_set(
+        _made("benchmark", options.out),
+        instances=options.instances,
+        seed=options.seed,
+        families=options.family or tuple(benchmarks.FAMILIES),
+        difficulties=options.difficulty or (1, 2, 3),
+        witnesses=options.witnesses,
+        in_c=options.c,
+        timeout=options.timeout,
+    )
+    print(f"Written to {options.out}: {len(names)} instances, and instances.csv")
     return 0
 
 

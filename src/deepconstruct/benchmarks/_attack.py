@@ -105,7 +105,9 @@ def _climbed(
             if _is_real(instance, x[at]):
                 return tuple(x[at].tolist()), nearest
         chance = generator.choice(np.array([-1, 1], np.float32), x.shape)
-        x = np.clip(x + np.float32(size) * (high - low) * np.where(slopes == 0, chance, sign * np.sign(slopes)), low, high)
+        x = np.clip(
+            x + np.float32(size) * (high - low) * np.where(slopes == 0, chance, sign * np.sign(slopes)), low, high
+        )
     return None, nearest
 
 

@@ -20,10 +20,10 @@ from .._io.atomic import write_atomically
 from ..interchange import to_c, to_onnx
 from ..network import Network
 from . import circuits, fractals, pairs, parity, polynomials
-from ._matrices import Matrices, exact, is_held, network_of, run, with_gradient
+from ._matrices import exact, is_held, network_of, run, with_gradient
 from ._problem import Family, Problem, is_unsafe, margin_of
 from ._rewriting import COPIES, drawn, rewritten, widths
-from ._vnnlib import assertions_text, property_text
+from ._vnnlib import assertions_text, property_text, property_text_2
 
 FAMILIES: Mapping[str, Family] = {
     "parity": parity.FAMILY,
@@ -34,7 +34,6 @@ FAMILIES: Mapping[str, Family] = {
 }
 # The oldest opset that verifiers take, and how many points figures are taken at.
 _OPSET, _POINTS = 13, 1000
-_SUFFIX = "float32 holds it up to a smaller one only: rounding may be as large as the margin"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,8 +68,12 @@ class Instance:
 
     @property
     def property_text(self) -> str:
-        """The property in VNN-LIB: its assertions hold at counterexamples."""
-        return property_text(self.problem, f"deepconstruct: {self.family}, difficulty {self.difficulty}")
+        """The property in VNN-LIB 1.0: its assertions hold at counterexamples."""
+        return property_text(self.problem, self._title)
+
+    @property
+    def _title(self) -> str:
+        return f"deepconstruct: {self.family}, difficulty {self.difficulty}"
 
     def figures(self) -> dict[str, Any]:
         """How hard it is: sizes, linear regions on a diagonal of the box, volume of what is unsafe, gradients.
@@ -101,10 +104,8 @@ class Instance:
             "unsafe_points": int(np.sum(np.any(unsafe, axis=0))),
         }
 
-    def save(
-        self, folder: str | os.PathLike, *, witness: str | os.PathLike | None = None, in_c: bool = False
-    ) -> None:
-        """Write `model.onnx`, `property.vnnlib` and `answer.json` to a folder.
+    def save(self, folder: str | os.PathLike, *, witness: str | os.PathLike | None = None, in_c: bool = False) -> None:
+        """Write `model.onnx`, `property.vnnlib` (and `property-2.0.vnnlib`) and `answer.json` to a folder.
 
         Where it fails, `answer.json` has neither the witness nor what would tell it; `witness.json` is written to
         another folder, or to none.
@@ -121,6 +122,7 @@ class Instance:
         folder.mkdir(parents=True, exist_ok=True)
         to_onnx(self.network, folder / "model.onnx", opset=_OPSET, batch=1, structure=False)
         _write(folder / "property.vnnlib", self.property_text)
+        _write(folder / "property-2.0.vnnlib", property_text_2(self.problem, self._title))
         if in_c:
             self._save_c(folder)
         _write(folder / "answer.json", json.dumps(self._answer(folder), indent=1))
@@ -139,7 +141,7 @@ class Instance:
 
     def _answer(self, folder: Path) -> dict[str, Any]:
         holds = self.answer == "holds"
-        names = ("model.onnx", "property.vnnlib")
+        names = ("model.onnx", "property.vnnlib", "property-2.0.vnnlib")
         proof = {"argument": FAMILIES[self.family].argument, "parameters": self.parameters}
         return {
             "format": "deepconstruct verification",
@@ -203,9 +205,11 @@ def verification(
     problem = rebuilt(family, parameters)
     witness = None if answer == "holds" else chosen.witness(parameters["base"])
     margin = proved_margin(family, parameters) if witness is None else witness_margin(problem, witness)
-    if margin <= problem.rounding:
-        raise ValueError(f"verification: difficulty {difficulty} is too large for {family}; {_SUFFIX}")
-    assert is_held(problem.layers)
+    if margin <= problem.rounding or not is_held(problem.layers):
+        raise ValueError(
+            f"verification: difficulty {difficulty} is too large for {family}: rounding in 32 bits might reach the "
+            "margin; take a smaller one"
+        )
     return Instance(family, difficulty, answer, disguised, margin, parameters, witness, problem)
 
 
@@ -248,6 +252,3 @@ def generator_of(key: PRNGKeyArray) -> np.random.Generator:
 
 def _write(path: Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
-
-
-__all__ = ["FAMILIES", "Instance", "Matrices", "verification"]

@@ -7,8 +7,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .._checks import check_choice
 from ..interchange import to_onnx
 from ._instance import FAMILIES, proved_margin, rebuilt, witness_margin
@@ -70,7 +68,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 def _is_model(path: Path, problem: Any) -> bool:
     """Whether a file is just the model that would be written."""
     again = to_onnx(network_of(problem.layers), opset=13, batch=1, structure=False)
-    return hashlib.sha256(again.SerializeToString(deterministic=True)).digest() == hashlib.sha256(path.read_bytes()).digest()
-
-
-__all__ = ["recheck"]
+    return (
+        hashlib.sha256(again.SerializeToString(deterministic=True)).digest()
+        == hashlib.sha256(path.read_bytes()).digest()
+    )

@@ -30,7 +30,9 @@ def draw(difficulty: int, holds: bool, generator: np.random.Generator) -> dict[s
     slopes = np.zeros((trees, 2**depth, variables), int)
     for tree in slopes:
         for leaf in tree:
-            leaf[generator.integers(0, variables)] = generator.choice([-1, 1]) * generator.integers(_STEEPEST // 2, _STEEPEST + 1)
+            leaf[generator.integers(0, variables)] = generator.choice([-1, 1]) * generator.integers(
+                _STEEPEST // 2, _STEEPEST + 1
+            )
     values = [_leaves(Fraction(1), depth, generator) for _ in range(trees)]
     return {
         "holds": holds,

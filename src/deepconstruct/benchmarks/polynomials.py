@@ -27,8 +27,8 @@ _GRID = 64
 
 def draw(difficulty: int, holds: bool, generator: np.random.Generator) -> dict[str, Any]:
     """Affine functions, and a point at which all are middles."""
-    variables = 4 * difficulty
-    count, tents = variables * 5 // 2, min(difficulty, 3)
+    variables = 3 if difficulty == 1 else 4 * difficulty
+    count, tents = 3 if difficulty == 1 else variables * 5 // 2, min(difficulty, 3)
     return {
         "holds": holds,
         "tents": tents,
@@ -103,7 +103,11 @@ def layers(parameters: dict[str, Any]) -> Matrices:
     count, scale = len(parts) // 2, 4.0 ** (coarse + 1)
     whole = side_by_side(parts, shared=True)
     last, _ = whole[-1]
-    return [*whole[:-1], (np.kron(np.eye(count), [scale, -scale]) @ last, np.zeros(count)), (np.ones((1, count)), np.zeros(1))]
+    return [
+        *whole[:-1],
+        (np.kron(np.eye(count), [scale, -scale]) @ last, np.zeros(count)),
+        (np.ones((1, count)), np.zeros(1)),
+    ]
 
 
 def _rounding(parameters: dict[str, Any], copies: int) -> Fraction:
