@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from .._checks import check_key, check_scalar, check_size, is_concrete
 from ..construction import Construction, as_network
@@ -134,7 +134,7 @@ def sharpness(
     starts = check_size("sharpness", "starts", starts)
     steps = check_size("sharpness", "steps", steps)
     weights = np.asarray(flat_weights(network))
-    random = np.random.default_rng(np.asarray(_words(key)).tolist())
+    random = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
 
     def product(vector: np.ndarray) -> np.ndarray:
         direction = jnp.asarray(vector.astype(weights.dtype))
@@ -189,10 +189,6 @@ def _checked(network: Any, loss: Any, key: Any) -> Network:
         got = type(given).__name__ if shape is None else f"{dtype} of shape {shape}"
         raise TypeError(f"sharpness: loss must give one real number; got {got}")
     return found
-
-
-def _words(key: PRNGKeyArray) -> Array:
-    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
 
 
 def _signs(random: np.random.Generator, count: int, size: int) -> np.ndarray:

@@ -112,8 +112,11 @@ class Encoder:
     def fields(self, value: Any) -> dict[str, Any]:
         """The trees of a dataclass's fields."""
         held = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
-        later = [field.name for field, part in held if field.metadata.get("left out") and part == field.default]
-        return {field.name: self.encode(part) for field, part in held if field.name not in later}
+        return {
+            field.name: self.encode(part)
+            for field, part in held
+            if not (field.metadata.get("left out") and part == field.default)
+        }
 
     def other(self, value: Any) -> Any:
         """The tree of what isn't stored field by field."""

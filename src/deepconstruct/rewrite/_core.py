@@ -187,7 +187,11 @@ def is_vast(linear: AbstractLinear) -> bool:
 
 def keeps_an_order(linear: AbstractLinear) -> bool:
     """Whether a map, or one of those that it is joined from, sums in an order of its own."""
-    return any(isinstance(part, _IN_STEPS) or part.summation != "any" for part in _parts(linear))
+    return any(map(_is_ordered, jax.tree.leaves(linear, is_leaf=_is_ordered)))
+
+
+def _is_ordered(part: Any) -> bool:
+    return isinstance(part, _IN_STEPS) or (isinstance(part, AbstractLinear) and part.summation != "any")
 
 
 def _map_of(rows: Rows, dtype: Any) -> AbstractLinear:

@@ -105,13 +105,13 @@ class Regions:
         apart = less(output, piece.value)
         if not any(apart):
             return Fraction(0)
-        rough = max(self.polytopes.largest(apart), self.polytopes.largest(negative(apart)))
-        inside = constraints + piece.constraints
+        sides, inside = (apart, negative(apart)), constraints + piece.constraints
+        rough = max(map(self.polytopes.largest, sides))
         if rough <= near:
             return rough
         if self.polytopes.is_flat(inside):
             return Fraction(0)
-        return max(self.polytopes.most(tuple(sign * value for value in apart), inside) for sign in (1, -1))
+        return max(self.polytopes.most(side, inside) for side in sides)
 
     def _regions(
         self, index: int, units: list[Row], constraints: tuple[Row, ...]
