@@ -1,6 +1,7 @@
 """Marabou on our instances: does it agree, and how long does it take?
 
-`python benchmarks/verifiers.py` needs `maraboupy` and `onnx`. Where Marabou finds an input, it is run in rational numbers; prints a table.
+`python benchmarks/verifiers.py` needs `maraboupy` and `onnx`. Where Marabou finds an input, it is run in rational
+numbers, clipped to the box. Prints a table.
 """
 
 import argparse
@@ -13,7 +14,8 @@ from pathlib import Path
 import jax
 
 import deepconstruct as dc
-from deepconstruct.benchmarks._matrices import exact
+from deepconstruct.benchmarks import check
+from deepconstruct.benchmarks._matrices import rational
 
 
 def asked(folder: Path, problem, seconds: int):
@@ -70,8 +72,8 @@ def verdict(said: list[str]) -> str:
 def gap(problem, point: list[float]) -> float:
     """How far beyond what is unsafe the output is over the reals; negative if it is safe."""
     ends = zip(point, problem.low, problem.high, strict=True)
-    value = exact(problem.layers, [min(max(Fraction(x), low), high) for x, low, high in ends])[0]
-    return float(max(value - end if sense == ">=" else end - value for sense, end in problem.unsafe))
+    value = check.exact(rational(problem.layers), [min(max(Fraction(x), low), high) for x, low, high in ends])[0]
+    return float(check.beyond(value, problem.unsafe))
 
 
 def main() -> None:
@@ -82,9 +84,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     names, wrong = list(dc.benchmarks.FAMILIES), 0
-    print(
-        "| family | disguised | our answer | Marabou | seconds | its input, beyond unsafe by |\n|---|---|---|---|--:|--:|"
-    )
+    print("| family | disguised | our answer | Marabou | seconds | its input, beyond unsafe by |")
+    print("|---|---|---|---|--:|--:|")
     for index in range(options.instances):
         family, answer = names[index % len(names)], ("holds", "fails")[index // len(names) % 2]
         disguised = bool(index // (2 * len(names)) % 2)

@@ -15,13 +15,14 @@ from typing import Any
 
 import jax
 
-from . import __version__, catalog
+from . import __version__, benchmarks, catalog
 from ._analysis.cost import cost
 from ._certify import METHODS, certify
 from ._certify.check import main as check_files
 from ._checks import check_choice, hint
 from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
+from .benchmarks.check import main as check_folders
 from .construction.entry import shown
 
 
@@ -67,8 +68,15 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_certify)
 
     recheck = commands.add_parser("check", help="recheck certificates of files with Python's standard library alone")
-    recheck.add_argument("files", nargs="+", metavar="FILE", help="what dc.save(path, construction, certificate) wrote")
-    recheck.set_defaults(run=lambda options: check_files(options.files))
+    recheck.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="what dc.save(path, construction, certificate) wrote, or a folder of 'deepconstruct benchmark'",
+    )
+    recheck.add_argument("--witnesses", type=Path, help="the folder of witnesses, for folders of 'benchmark'")
+    recheck.set_defaults(run=_check)
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
     again.add_argument("name", type=_experiment, help=f"which: {', '.join(sorted(EXPERIMENTS))}", metavar="NAME")
@@ -202,9 +210,15 @@ def _reproduce(options: argparse.Namespace) -> int:
     return 0
 
 
-def _benchmark(options: argparse.Namespace) -> int:
-    from . import benchmarks
+def _check(options: argparse.Namespace) -> int:
+    folders = [path for path in options.files if path.is_dir()]
+    files = [path for path in options.files if not path.is_dir()]
+    found = [check_files(files)] if files else []
+    found += [check_folders(folders, options.witnesses)] if folders else []
+    return max(found)
 
+
+def _benchmark(options: argparse.Namespace) -> int:
     names = benchmarks.verification_set(
         _made("benchmark", options.out),
         instances=options.instances,

@@ -2,5 +2,6 @@
 
 from ._attack import Attack as Attack, attack as attack
 from ._instance import FAMILIES as FAMILIES, Instance as Instance, verification as verification
-from ._recheck import recheck as recheck
 from ._sets import verification_set as verification_set
+
+__all__ = ["FAMILIES", "Attack", "Instance", "attack", "verification", "verification_set"]

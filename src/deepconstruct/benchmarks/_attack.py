@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from .._checks import check_key, check_size
+from . import check
 from ._instance import Instance, generator_of
-from ._matrices import exact, with_gradient
-from ._problem import is_unsafe
+from ._matrices import rational, with_gradient
 
 # Steps go from a quarter of the box down to this share of it; so many starts run at once; one of four is a corner.
 _FIRST, _LAST, _BATCH, _CORNERS = 0.25, 1e-4, 1000, 4
@@ -77,13 +77,8 @@ def attack(instance: Instance, *, starts: int = 10_000, steps: int = 50, key: PR
     return Attack(None, nearest, starts, evaluations)
 
 
-def _box(instance: Instance) -> tuple[np.ndarray, np.ndarray]:
-    low, high = instance.problem.low, instance.problem.high
-    return np.array([float(v) for v in low], np.float32), np.array([float(v) for v in high], np.float32)
-
-
 def _starts(instance: Instance, count: int, generator: np.random.Generator) -> np.ndarray:
-    low, high = _box(instance)
+    low, high = instance.problem.box
     share = generator.random((count, len(low)), np.float32)
     corners = np.arange(count) % _CORNERS == 0
     share[corners] = np.round(share[corners])
@@ -94,7 +89,7 @@ def _climbed(
     instance: Instance, side: tuple[str, Fraction], x: np.ndarray, steps: int, generator: np.random.Generator
 ) -> tuple[tuple[float, ...] | None, float]:
     """The first unsafe input, and how near one came."""
-    (sense, end), (low, high) = side, _box(instance)
+    (sense, end), (low, high) = side, instance.problem.box
     sign, nearest = 1.0 if sense == ">=" else -1.0, np.inf
     layers = [(w.astype(np.float32), b.astype(np.float32)) for w, b in instance.problem.layers]
     for size in [*np.geomspace(_FIRST, _LAST, steps), 0.0]:
@@ -112,5 +107,6 @@ def _climbed(
 
 
 def _is_real(instance: Instance, x: Any) -> bool:
-    value = exact(instance.problem.layers, [Fraction(float(v)) for v in x])[0]
-    return is_unsafe(value, instance.problem.unsafe)
+    """Whether an input is unsafe over the reals."""
+    value = check.exact(rational(instance.problem.layers), [Fraction(float(v)) for v in x])[0]
+    return check.beyond(value, instance.problem.unsafe) >= 0

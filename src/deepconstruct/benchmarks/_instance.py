@@ -1,6 +1,7 @@
-"""One instance: built, proved, measured and written to files."""
+"""One instance: drawn, proved, measured and written to files."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -19,10 +20,10 @@ from .._checks import check_choice, check_flag, check_key, check_size
 from .._io.atomic import write_atomically
 from ..interchange import to_c, to_onnx
 from ..network import Network
-from . import circuits, fractals, pairs, parity, polynomials
-from ._matrices import exact, is_held, network_of, run, with_gradient
-from ._problem import Family, Problem, is_unsafe, margin_of
-from ._rewriting import COPIES, drawn, rewritten, widths
+from . import check, circuits, fractals, pairs, parity, polynomials
+from ._matrices import is_held, network_of, rational, with_gradient
+from ._problem import Family, Problem
+from ._rewriting import rewritten
 from ._vnnlib import assertions_text, property_text, property_text_2
 
 FAMILIES: Mapping[str, Family] = {
@@ -32,8 +33,8 @@ FAMILIES: Mapping[str, Family] = {
     "polynomial": polynomials.FAMILY,
     "pair": pairs.FAMILY,
 }
-# The oldest opset that verifiers take, and how many points figures are taken at.
-_OPSET, _POINTS = 13, 1000
+# The oldest opset that verifiers take, how many points figures are taken at, and of how many C is tested.
+_OPSET, _POINTS, _CASES = 13, 1000, 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,9 +48,8 @@ class Instance:
         disguised: whether the units were put in another order, scaled and split.
         margin: how far, over the reals, the output stays off what is unsafe on the whole box; or how far beyond it
             is at the witness.
-        parameters: all that the proof needs, as JSON; they give the witness away.
-        witness: an input that refutes the property, in rational numbers; `None` if it holds.
-        problem: matrices, box and what is unsafe.
+        rounding: how far runs in 32 bits are off the output over the reals, at most; less than the margin.
+        problem: matrices, box, what is unsafe, and the witness.
     """
 
     family: str
@@ -57,16 +57,19 @@ class Instance:
     answer: str
     disguised: bool
     margin: Fraction
-    parameters: dict[str, Any] = dataclasses.field(repr=False)
-    witness: tuple[Fraction, ...] | None = dataclasses.field(repr=False)
+    rounding: Fraction
     problem: Problem = dataclasses.field(repr=False)
 
     @property
+    def witness(self) -> tuple[Fraction, ...] | None:
+        """An input that refutes the property, of floats of 32 bits; `None` if it holds."""
+        return self.problem.witness
+
+    @functools.cached_property
     def network(self) -> Network:
         """The network, in 32 bits."""
         return network_of(self.problem.layers)
 
-    @property
     def property_text(self) -> str:
         """The property in VNN-LIB 1.0: its assertions hold at counterexamples."""
         return property_text(self.problem, self._title)
@@ -84,8 +87,7 @@ class Instance:
             `zero_gradients`, the share of 1,000 random points where the gradient is 0, and `mean_gradient`, its mean
             2-norm; `unsafe_points`, how many of these are unsafe.
         """
-        problem = self.problem
-        low, high = (np.array([float(v) for v in row]) for row in (problem.low, problem.high))
+        problem, (low, high) = self.problem, self.problem.box
         x = low + (high - low) * np.random.default_rng(0).random((_POINTS, len(low)))
         values, slopes = with_gradient(problem.layers, x)
         norms = np.linalg.norm(slopes, axis=1)
@@ -93,7 +95,7 @@ class Instance:
         kind, volume = problem.volume
         return {
             "inputs": len(low),
-            "relus": sum(widths(problem.layers)),
+            "relus": sum(len(bias) for _, bias in problem.layers[:-1]),
             "layers": len(problem.layers),
             "pieces": problem.pieces,
             "regions_on_a_diagonal": linear_regions(self.network, problem.low, problem.high).activation_regions,
@@ -107,12 +109,12 @@ class Instance:
     def save(self, folder: str | os.PathLike, *, witness: str | os.PathLike | None = None, in_c: bool = False) -> None:
         """Write `model.onnx`, `property.vnnlib` (and `property-2.0.vnnlib`) and `answer.json` to a folder.
 
-        Where it fails, `answer.json` has neither the witness nor what would tell it; `witness.json` is written to
-        another folder, or to none.
+        `answer.json` comes last, so that where it is, all is. Where the property fails, it has neither the witness nor
+        what would tell it: `witness.json` is written to a folder of its own, or not at all.
 
         Args:
             folder: made if it isn't there.
-            witness: the folder for `witness.json`; none is written if `None`, or if it holds.
+            witness: the folder for `witness.json`; none is written if `None`, or if the property holds.
             in_c: whether the network is written as C too, with its test and with the property as assertions.
 
         Raises:
@@ -120,29 +122,26 @@ class Instance:
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        if witness is not None and self.witness is not None:
+            Path(witness).mkdir(parents=True, exist_ok=True)
+            secret = {"witness": [str(x) for x in self.witness], "floats": [float(x) for x in self.witness]}
+            _write(Path(witness) / "witness.json", json.dumps(secret, indent=1))
         to_onnx(self.network, folder / "model.onnx", opset=_OPSET, batch=1, structure=False)
-        _write(folder / "property.vnnlib", self.property_text)
+        _write(folder / "property.vnnlib", self.property_text())
         _write(folder / "property-2.0.vnnlib", property_text_2(self.problem, self._title))
         if in_c:
             self._save_c(folder)
         _write(folder / "answer.json", json.dumps(self._answer(folder), indent=1))
-        if witness is not None and self.witness is not None:
-            Path(witness).mkdir(parents=True, exist_ok=True)
-            secret = {"witness": [str(x) for x in self.witness], "floats": [float(x) for x in self.witness]}
-            secret |= {"output": str(exact(self.problem.layers, self.witness)[0]), "parameters": self.parameters}
-            _write(Path(witness) / "witness.json", json.dumps(secret, indent=1))
 
     def _save_c(self, folder: Path) -> None:
-        low, high = (np.array([float(v) for v in row]) for row in (self.problem.low, self.problem.high))
-        x = low + (high - low) * np.random.default_rng(0).random((16, len(low)))
-        tolerance = 2 * float(self.problem.rounding)
-        to_c(self.network, folder, name="network", inputs=x.astype(np.float32), tolerance=tolerance)
+        low, high = self.problem.box
+        x = low + (high - low) * np.random.default_rng(0).random((_CASES, len(low)), np.float32)
+        to_c(self.network, folder, name="network", inputs=x, tolerance=2 * float(self.rounding))
         _write(folder / "property.c", assertions_text(self.problem, "network"))
 
     def _answer(self, folder: Path) -> dict[str, Any]:
         holds = self.answer == "holds"
         names = ("model.onnx", "property.vnnlib", "property-2.0.vnnlib")
-        proof = {"argument": FAMILIES[self.family].argument, "parameters": self.parameters}
         return {
             "format": "deepconstruct verification",
             "version": 1,
@@ -152,8 +151,8 @@ class Instance:
             "answer": self.answer,
             "result": "unsat" if holds else "sat",
             "margin": str(self.margin),
-            "rounding_at_most": float(self.problem.rounding),
-            "certificate": proof if holds else None,
+            "rounding_at_most": float(self.rounding),
+            "certificate": FAMILIES[self.family].argument if holds else None,
             "figures": self.figures(),
             "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names},
         }
@@ -176,16 +175,19 @@ def verification(
         key: a PRNG key. Keep it: who has it has the witness.
 
     Returns:
-        An `Instance`. It holds by reasoning over the reals, computed in rational numbers; or it fails at a witness in
-        rational numbers that floats of 32 bits hold, where the network runs to the same output.
+        An `Instance`. It holds, proved in rational numbers from the weights; or it fails at a witness of floats.
 
     Raises:
         ValueError: an unknown family or answer, a difficulty below 1, or one at which rounding in 32 bits might reach
             the margin.
 
     Exactness:
-        Outputs stay off what is unsafe, or are beyond it at the witness, by `margin`, which is more than runs in 32
-        bits are off: verifiers that reason over the reals and over floats have the same answer.
+        Over the reals, the output stays off what is unsafe on the whole box by `margin`, or is beyond it at the
+        witness by `margin`; and runs in 32 bits, with sums in any order, are off by less than that. So verifiers that
+        reason over the reals and over floats have the same answer.
+
+    Cost:
+        Sums in rational numbers for every weight and linear piece: some seconds at difficulty 5.
 
     Example:
         >>> import deepconstruct as dc, jax
@@ -198,19 +200,17 @@ def verification(
     check_choice("verification", "answer", answer, ("holds", "fails"))
     check_flag("verification", "disguised", disguised)
     check_key("verification", key)
-    generator, chosen = generator_of(key), FAMILIES[family]
-    parameters: dict[str, Any] = {"base": chosen.draw(difficulty, answer == "holds", generator)}
+    generator = generator_of(key)
+    problem = FAMILIES[family].draw(difficulty, answer == "holds", generator)
     if disguised:
-        parameters["disguise"] = drawn(widths(chosen.build(parameters["base"]).layers), generator)
-    problem = rebuilt(family, parameters)
-    witness = None if answer == "holds" else chosen.witness(parameters["base"])
-    margin = proved_margin(family, parameters) if witness is None else witness_margin(problem, witness)
-    if margin <= problem.rounding or not is_held(problem.layers):
+        problem = dataclasses.replace(problem, layers=rewritten(problem.layers, generator))
+    margin, rounding = proved(problem)
+    if margin <= rounding:
         raise ValueError(
             f"verification: difficulty {difficulty} is too large for {family}: rounding in 32 bits might reach the "
             "margin; take a smaller one"
         )
-    return Instance(family, difficulty, answer, disguised, margin, parameters, witness, problem)
+    return Instance(family, difficulty, answer, disguised, margin, rounding, problem)
 
 
 verification.__doc__ = (verification.__doc__ or "").replace(
@@ -218,30 +218,17 @@ verification.__doc__ = (verification.__doc__ or "").replace(
 )
 
 
-def rebuilt(family: str, parameters: dict[str, Any]) -> Problem:
-    """The problem of parameters, disguised if they say so."""
-    record = parameters.get("disguise")
-    problem = FAMILIES[family].build(parameters["base"], 1 if record is None else COPIES)
-    return problem if record is None else dataclasses.replace(problem, layers=rewritten(problem.layers, record))
-
-
-def proved_margin(family: str, parameters: dict[str, Any]) -> Fraction:
-    """How far all outputs stay off what is unsafe, over the reals, by the family's argument; 0 or less if they don't.
-
-    Disguises keep the function: building one refuses records that don't.
-    """
-    return margin_of(*FAMILIES[family].bounds(parameters["base"]), rebuilt(family, parameters).unsafe)
-
-
-def witness_margin(problem: Problem, witness: tuple[Fraction, ...]) -> Fraction:
-    """How far beyond what is unsafe an input's output is, over the reals and as it runs; 0 if it isn't, or off the box."""
-    inside = all(low <= x <= high for low, x, high in zip(problem.low, witness, problem.high, strict=True))
-    value = exact(problem.layers, witness)[0]
-    ran = Fraction(float(run(problem.layers, [[float(x) for x in witness]])[0, 0]))
-    held = all(Fraction(float(np.float32(float(x)))) == x for x in witness)
-    if not inside or not held or not is_unsafe(ran, problem.unsafe):
-        return Fraction(0)
-    return max(value - end if sense == ">=" else end - value for sense, end in problem.unsafe)
+def proved(problem: Problem) -> tuple[Fraction, Fraction]:
+    """The margin over the reals, 0 or less if the answer isn't proved; and how far runs in 32 bits are off."""
+    layers, box = rational(problem.layers), list(zip(problem.low, problem.high, strict=True))
+    numbers = [*problem.low, *problem.high, *(end for _, end in problem.unsafe), *(problem.witness or ())]
+    off = check.rounding(layers, box)
+    if not is_held(problem.layers) or not all(map(check.is_float, numbers)):
+        return Fraction(0), off
+    if problem.witness is None:
+        return check.margin_of(*check.bounds(layers, box), problem.unsafe), off
+    inside = all(low <= x <= high for x, (low, high) in zip(problem.witness, box, strict=True))
+    return (check.beyond(check.exact(layers, problem.witness)[0], problem.unsafe) if inside else Fraction(0)), off
 
 
 def generator_of(key: PRNGKeyArray) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""ReLU networks as matrices in NumPy: run exactly, run in floats, and differentiated."""
+"""ReLU networks as matrices in NumPy: in rational numbers, and differentiated."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -17,26 +17,15 @@ def network_of(layers: Matrices) -> Network:
     return Network.from_matrices([w for w, _ in layers], [b for _, b in layers], "relu", dtype="float32")
 
 
-def exact(layers: Matrices, x: Sequence[Fraction]) -> list[Fraction]:
-    """The outputs over the rational numbers."""
-    values = list(x)
-    for index, (weights, bias) in enumerate(layers):
-        sums = [Fraction(float(b)) for b in bias]
+def rational(layers: Matrices) -> list[tuple[list[dict[int, Fraction]], list[Fraction]]]:
+    """The network as rows of fractions, without zeros."""
+    found = []
+    for weights, bias in layers:
+        rows: list[dict[int, Fraction]] = [{} for _ in bias]
         for row, col in np.argwhere(weights).tolist():
-            if values[col]:
-                sums[row] += Fraction(float(weights[row, col])) * values[col]
-        values = sums if index == len(layers) - 1 else [max(value, Fraction(0)) for value in sums]
-    return values
-
-
-def run(layers: Matrices, x: Any, dtype: Any = np.float32) -> np.ndarray:
-    """The outputs at points `(count, in)`, in floats."""
-    values = np.asarray(x, dtype)
-    for index, (weights, bias) in enumerate(layers):
-        values = values @ weights.T.astype(dtype) + bias.astype(dtype)
-        if index < len(layers) - 1:
-            values = np.maximum(values, 0)
-    return values
+            rows[row][col] = Fraction(float(weights[row, col]))
+        found.append((rows, [Fraction(float(b)) for b in bias]))
+    return found
 
 
 def with_gradient(layers: Matrices, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

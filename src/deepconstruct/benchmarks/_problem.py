@@ -1,16 +1,12 @@
-"""What a family gives: a network, a box, what must not happen there, and who is right."""
+"""What a family gives: a network, a box, and what must not happen there."""
 
 import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from ._matrices import Matrices
-
-# The half of the unit in the last place of floats of 32 bits, relative.
-UNIT = Fraction(1, 2**24)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +17,7 @@ class Problem:
         layers: its matrices.
         low, high: the ends of the box.
         unsafe: what must not happen: any of these pairs of `">="` or `"<="` and a number, about the output.
-        rounding: how far a run in floats of 32 bits is off the network over the reals, on the box, at most.
+        witness: an unsafe point of the box; `None` if there is none.
         volume: the share of the box whose points are unsafe: `"exact"`, `"at most"` or `"at least"`, and a number.
         pieces: what is known of its linear regions, as text.
     """
@@ -30,9 +26,15 @@ class Problem:
     low: tuple[Fraction, ...]
     high: tuple[Fraction, ...]
     unsafe: tuple[tuple[str, Fraction], ...]
-    rounding: Fraction
+    witness: tuple[Fraction, ...] | None
     volume: tuple[str, Fraction]
     pieces: str
+
+    @property
+    def box(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of the box, which are floats of 32 bits."""
+        low, high = (np.array([float(end) for end in ends], np.float32) for ends in (self.low, self.high))
+        return low, high
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,45 +43,15 @@ class Family:
 
     Attributes:
         summary: a line about it.
-        argument: why the answer is right where it is `"holds"`.
-        draw: `(difficulty, holds, generator)` to parameters: plain numbers, fractions as texts.
-        build: parameters to the problem; its rounding is that of units written up to `copies` times, which is 1 if none
-            is given.
-        bounds: parameters to numbers between which the output lies on the whole box, over the reals; computed in
-            rational numbers from the parameters alone.
-        witness: parameters to an unsafe point, for those that fail.
+        argument: why the answer is right where the property holds.
+        draw: `(difficulty, holds, generator)` to a problem.
     """
 
     summary: str
     argument: str
-    draw: Callable[[int, bool, np.random.Generator], dict[str, Any]]
-    build: Callable[..., Problem]
-    bounds: Callable[[dict[str, Any]], tuple[Fraction | None, Fraction]]
-    witness: Callable[[dict[str, Any]], tuple[Fraction, ...]]
+    draw: Callable[[int, bool, np.random.Generator], Problem]
 
 
-def is_unsafe(value: Fraction, unsafe: tuple[tuple[str, Fraction], ...], slack: Fraction = Fraction(0)) -> bool:
-    """Whether an output is unsafe, by at least `slack`."""
-    return any(value - end >= slack if sense == ">=" else end - value >= slack for sense, end in unsafe)
-
-
-def margin_of(low: Fraction | None, high: Fraction, unsafe: tuple[tuple[str, Fraction], ...]) -> Fraction:
-    """How far all numbers from `low` (if there is one) to `high` stay from what is unsafe; 0 or less if they don't."""
-    gaps = [end - high if sense == ">=" else (Fraction(0) if low is None else low - end) for sense, end in unsafe]
-    return min(gaps)
-
-
-def texts(values: Any) -> list[Any]:
-    """Fractions as texts, in nested lists."""
-    return [texts(value) if isinstance(value, list | tuple) else str(Fraction(value)) for value in values]
-
-
-def fractions(values: Any) -> list[Fraction]:
-    """What `texts` gave, of one list."""
-    return [Fraction(value) for value in values]
-
-
-def sum_rounding(terms: int, mass: Fraction) -> Fraction:
-    """How far a float sum of so many exact terms is off, whose moduli add up to `mass`: in any order."""
-    count = max(terms - 1, 0)
-    return Fraction(count) * UNIT * mass * Fraction(1025, 1024)
+def unit_box(size: int) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+    """From 0 to 1 in every coordinate."""
+    return (Fraction(0),) * size, (Fraction(1),) * size

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from .._checks import check_choice, check_flag, check_size
@@ -27,13 +28,15 @@ def verification_set(
 ) -> list[str]:
     """Write many instances, and `instances.csv` with a line each: model, property, seconds.
 
-    Families and difficulties take turns; every other round is disguised; answers are drawn.
+    Families and difficulties take turns; every other round is disguised; answers are drawn. An instance is listed once
+    all its files are there, so that nothing is lost when the work is killed: the same call writes the same files again.
 
     Args:
         folder: made if it isn't there; each instance gets a folder in it.
         instances: how many.
         seed: all follows from it. Who has it has the witnesses.
-        families, difficulties: which.
+        families: which take turns.
+        difficulties: which take turns.
         witnesses: a folder for the witnesses, a folder each; none are written if `None`.
         in_c: whether C is written too.
         timeout: the seconds in the list.
@@ -44,10 +47,10 @@ def verification_set(
 
     Raises:
         ValueError: no instances, families or difficulties, or unknown ones.
+        ImportError: `onnx` isn't installed.
     """
-    import jax
-
     check_size("verification_set", "instances", instances)
+    check_size("verification_set", "seed", seed, minimum=0)
     check_size("verification_set", "timeout", timeout)
     check_flag("verification_set", "progress", progress)
     kinds = list(itertools.product(difficulties, families))
@@ -71,7 +74,11 @@ def verification_set(
             )
             names.append(f"{index:04}-{family}-{difficulty}")
             made.save(root / names[-1], witness=None if witnesses is None else Path(witnesses) / names[-1], in_c=in_c)
+            _write_list(root / "instances.csv", names, timeout)
             bar.update()
-    lines = [f"{name}/model.onnx,{name}/property.vnnlib,{timeout}\n" for name in names]
-    write_atomically(root / "instances.csv", lambda file: file.write("".join(lines).encode()))
     return names
+
+
+def _write_list(path: Path, names: list[str], timeout: int) -> None:
+    lines = [f"{name}/model.onnx,{name}/property.vnnlib,{timeout}\n" for name in names]
+    write_atomically(path, lambda file: file.write("".join(lines).encode()))
