@@ -364,9 +364,9 @@ def test_c_compiles_passes_its_test_and_refutes_at_the_witness(tmp_path, family)
         subprocess.run([*strict, "network.c", *sources, "-lm", "-o", name], cwd=folder, check=True)
     subprocess.run([*strict, "-DVERIFIER", "-c", "property.c"], cwd=folder, check=True)
     subprocess.run([folder / "test"], check=True)
-    middle = [float(low + high) / 2 for low, high in zip(instance.problem.low, instance.problem.high, strict=True)]
-    off = [float(instance.problem.high[0]) + 1, *middle[1:]]
-    for inputs, code in ((map(float, instance.witness), 1), (middle, 0), (off, 2), ([], 2)):
+    safe = next(x.tolist() for x in points(instance, 9) if not is_unsafe(instance, exact(instance, fractions(x))))
+    off = [float(instance.problem.high[0]) + 1, *safe[1:]]
+    for inputs, code in ((map(float, instance.witness), 1), (safe, 0), (off, 2), ([], 2)):
         done = subprocess.run([folder / "property", *(f"{x:.9g}" for x in inputs)], check=False)
         assert done.returncode == code
 

@@ -23,7 +23,7 @@ Equations = list[list[int]]
 def draw(difficulty: int, holds: bool, generator: np.random.Generator) -> Problem:
     """More equations of three bits each than there are bits; all hold for a chosen solution, or all but one."""
     bits = 12 * difficulty - 8
-    count = bits + max(bits // 4, 2)
+    count = bits + max(bits // 4, 1)
     rows = [sorted(generator.choice(bits, 3, replace=False).tolist()) for _ in range(count)]
     solution = generator.integers(0, 2, bits).tolist()
     right = [sum(solution[bit] for bit in row) % 2 for row in rows]

@@ -22,9 +22,13 @@ _THRESHOLD = Fraction(-1)
 _GRID = 64
 
 
-def draw(difficulty: int, holds: bool, generator: np.random.Generator, *, deepest: int = 4) -> Problem:
+def draw(difficulty: int, holds: bool, generator: np.random.Generator) -> Problem:
+    """Of level 4 at most: what runs are off grows with it."""
+    return dusts(min(difficulty + 1, 4), {1: 1, 2: 3}.get(difficulty, difficulty + 2), holds, generator)
+
+
+def dusts(level: int, size: int, holds: bool, generator: np.random.Generator) -> Problem:
     """Shifts and coordinates, and a cube of edge 1 around a place where all meet, or would but for one last digit."""
-    level, size = min(difficulty + 1, deepest), {1: 1, 2: 3}.get(difficulty, difficulty + 2)
     digits = [_digits(level, generator) for _ in range(size)]
     shifts = [_shift(row) for row in digits]
     if holds:

@@ -17,13 +17,13 @@ from ._problem import Family, Problem
 from ._rewriting import rewritten
 
 _THRESHOLD = Fraction(1, 2)
-# Of the fractals, so that what runs are off stays below the threshold.
-_DEEPEST = 3
 
 
 def draw(difficulty: int, holds: bool, generator: np.random.Generator) -> Problem:
-    """The second network less the first one."""
-    meet = fractals.draw(difficulty, False, generator, deepest=_DEEPEST)
+    """The second network less the first one; of level 3 at most, as what runs are off grows with it."""
+    meet = fractals.dusts(
+        min(difficulty, 3), 2 * difficulty - 1 if difficulty < 3 else difficulty + 2, False, generator
+    )
     *hidden, (weights, bias) = meet.layers
     first = [*hidden, (weights, bias + 1), (np.ones((1, 1)), np.zeros(1))]
     second = rewritten(read_out(first, [1.0 if holds else 2.0]), generator)
