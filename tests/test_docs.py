@@ -37,6 +37,7 @@ MODULES = [
     "experiments",
     "interchange",
     "rewrite",
+    "benchmarks",
 ]
 
 # The examples of these modules take more than two seconds.
