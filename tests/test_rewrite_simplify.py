@@ -405,14 +405,17 @@ def test_layers_without_units_are_left():
 
 
 def test_a_claim_is_not_kept_where_scaled_sums_might_overflow():
-    """The sums of the scaled unit would be 2^100 times as large."""
-    given = one_hidden([[2.0**-100]], [0.0], [[2.0**100]])
-    claim = dc.Claim(dc.Target("f", jax.nn.relu), Box(1, 0, 2.0**100), Space(1), dc.Bound(1e-3, 1e-3))
-    assert as_matrix(simplify(given).layers[0].linear).tolist() == [[1.0]]
-    one = dc.claim(given, claim)
-    two = dc.claim(network(([[2.0**-100], [2.0**-100]], [0.0, 0.0], "relu"), ([[1.0, 1.0]], None, "identity")), claim)
-    assert as_matrix(simplify(claiming(one, domain=Box(1, 0, 2.0**127))).network.layers[0].linear).size == 1
-    assert simplify(two).claim.error == claim.error
+    """Scaled, the sum of both inputs would be beyond the range of single precision."""
+    given = one_hidden(np.full((3, 2), 2.0**-100), np.zeros(3), np.full((1, 3), 2.0**90))
+    target = dc.Target("f", lambda x: 3 * 2.0**-10 * x.sum(axis=-1, keepdims=True))
+    claim = dc.Claim(target, Box(2, 0, 2.0**127), Space(1), dc.Bound(2.0**105))
+    x = np.full((1, 2), 2.0**127, "float32")
+    assert not np.isfinite(simplify(given)(x)).any()
+    found = simplify(dc.claim(given, claim))
+    assert np.array_equal(found(x), given(x))
+    low = claiming(dc.claim(given, claim), domain=Box(2, 0, 2.0**120))
+    assert counts(simplify(low))[0] == 1
+    assert simplify(low).claim.error.largest > claim.error.largest
 
 
 def test_labels_follow_their_units():
