@@ -36,6 +36,7 @@ MODULES = [
     "plot",
     "experiments",
     "interchange",
+    "benchmarks",
 ]
 
 # The examples of these modules take more than two seconds.

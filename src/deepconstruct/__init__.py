@@ -31,6 +31,7 @@ from .targets import Target as Target
 
 if TYPE_CHECKING:
     from . import (
+        benchmarks as benchmarks,
         bounds as bounds,
         catalog as catalog,
         data as data,
@@ -82,6 +83,7 @@ origins = _origin
 # first use, so that a plain import stays quick; two need extras (matplotlib, hypothesis).
 _MODULES = (
     "activations",
+    "benchmarks",
     "bounds",
     "catalog",
     "data",
