@@ -36,6 +36,7 @@ MODULES = [
     "plot",
     "experiments",
     "interchange",
+    "rewrite",
     "benchmarks",
 ]
 

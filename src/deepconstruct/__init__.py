@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         interchange as interchange,
         losses as losses,
         plot as plot,
+        rewrite as rewrite,
         testing as testing,
     )
     from ._analysis.basin import BasinEstimate as BasinEstimate, basin as basin
@@ -94,6 +95,7 @@ _MODULES = (
     "losses",
     "origins",
     "plot",
+    "rewrite",
     "systems",
     "targets",
     "testing",
