@@ -44,6 +44,7 @@ def test_what_a_sum_is_off_passes_on_by_the_slope_of_all_that_read_it():
     assert found == pytest.approx(float(own + 2 * UNIT * THIRD), rel=1e-5)
 
 
+@pytest.mark.parametrize("sizes", [(1, 4, 3, 1), (2, 5, 4, 1), (3, 6, 6, 5, 1), (1, 1, 1), (2, 1)])
 def test_bounds_hold_for_random_networks_and_joining_keeps_the_function(sizes):
     generator = np.random.default_rng(0)
     grid = np.array(list(itertools.product(np.arange(-8, 9) / 8, repeat=sizes[0])))[:, : sizes[0]]
