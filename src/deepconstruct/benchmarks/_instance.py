@@ -161,11 +161,16 @@ class Instance:
 def verification(
     family: str, *, difficulty: int, answer: str = "holds", disguised: bool = False, key: PRNGKeyArray
 ) -> Instance:
-    """A network, a property, and whether it holds: proved, at any difficulty.
+    """A network, a property, and whether it holds: proved.
 
-    The networks have ReLUs only, one output, and weights that 32 bits hold exactly. The families:
+    The networks have ReLUs only, one output, and weights that 32 bits hold exactly. The families, of which
+    `dc.benchmarks.FAMILIES` has summaries and arguments:
 
-    {families}
+    - `"parity"`: the largest sum of parity trees of affine functions on a box.
+    - `"fractal"`: whether a Cantor dust meets itself, moved and seen in other coordinates.
+    - `"circuit"`: whether equations modulo 2 hold at once, their bits relaxed to intervals.
+    - `"polynomial"`: how far two approximations of a sum of squares are apart on a box.
+    - `"pair"`: whether a network equals one that was rewritten, as their difference.
 
     Args:
         family: a name of these.
@@ -211,11 +216,6 @@ def verification(
             "margin; take a smaller one"
         )
     return Instance(family, difficulty, answer, disguised, margin, rounding, problem)
-
-
-verification.__doc__ = (verification.__doc__ or "").replace(
-    "{families}", "\n    ".join(f'- `"{name}"`: {entry.summary}.' for name, entry in FAMILIES.items())
-)
 
 
 def proved(problem: Problem) -> tuple[Fraction, Fraction]:

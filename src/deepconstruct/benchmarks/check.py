@@ -324,6 +324,7 @@ def fields(data):
         while True:
             byte = data[place]
             place, total, shift = place + 1, total | (byte & 127) << shift, shift + 7
+            need(shift <= 70, "an integer is too long")
             if byte < 128:
                 return total
 
@@ -384,6 +385,12 @@ def network_of(data):
     return layers, size
 
 
+def number(text):
+    """A decimal or a fraction, not so long that it fills the memory."""
+    need(re.fullmatch(r"-?\d{1,999}([./]\d{1,999})?", text, re.ASCII), f"{text!r:.50} isn't a number")
+    return Fraction(text)
+
+
 def property_of(text, size):
     """The box and what is unsafe, from a property in VNN-LIB 1.0: `(low, high)` an input, and `(sense, end)` pairs."""
     tokens = re.findall(r"[()]|[^\s()]+", re.sub(r";.*", "", text))
@@ -406,11 +413,11 @@ def property_of(text, size):
         need(kind == "assert", f"{kind!r} isn't known in a property")
         if head in ("<=", ">=") and arguments[0].startswith("X_"):
             need((arguments[0], head) not in sides, f"{arguments[0]} has two ends")
-            sides[arguments[0], head] = Fraction(arguments[1])
+            sides[arguments[0], head] = number(arguments[1])
             continue
         need(unsafe is None, "a property has several assertions about outputs")
         options = [option for conjunction in arguments for option in only(conjunction)] if head == "or" else [rest[0]]
-        unsafe = [(sense, Fraction(end)) for sense, name, end in options if name == "Y_0" and sense in ("<=", ">=")]
+        unsafe = [(sense, number(end)) for sense, name, end in options if name == "Y_0" and sense in ("<=", ">=")]
         need(unsafe and len(unsafe) == len(options), "what is unsafe must be ends of Y_0")
     need(len(sides) == 2 * size, "every input needs both its ends")
     box = [(sides[f"X_{index}", ">="], sides[f"X_{index}", "<="]) for index in range(size)]
@@ -442,7 +449,8 @@ def recheck(folder, witnesses=None):
         margin = margin_of(*bounds(layers, box), unsafe)
     else:
         place = (folder if witnesses is None else Path(witnesses) / folder.name) / "witness.json"
-        witness = [Fraction(x) for x in json.loads(read(place))["witness"]]
+        need(place.is_file(), "it fails, and witness.json isn't there: name the folder of witnesses")
+        witness = [number(x) for x in json.loads(read(place))["witness"]]
         need(
             len(witness) == size and all(low <= x <= high for x, (low, high) in zip(witness, box, strict=True)),
             "the witness isn't in the box",
@@ -451,7 +459,7 @@ def recheck(folder, witnesses=None):
         margin = beyond(exact(layers, witness)[0], unsafe)
     off = rounding(layers, box)
     need(margin > off, f"that it {answer['answer']} isn't proved")
-    need(Fraction(answer["margin"]) == margin, "the margin is another one")
+    need(number(answer["margin"]) == margin, "the margin is another one")
     return f"{answer['answer']}, by {float(margin):g}; runs in float32 are off by less than {float(off):.2g}"
 
 
