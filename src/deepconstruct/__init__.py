@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         weight_distance as weight_distance,
     )
     from ._analysis.regions import LinearRegions as LinearRegions, linear_regions as linear_regions
+    from ._analysis.sharpness import Sharpness as Sharpness, sharpness as sharpness
     from ._certify import Certificate as Certificate, certify as certify
     from ._certify.equivalence import Equivalence as Equivalence, equivalent as equivalent
     from ._change.perturb import perturb as perturb, reinitialize as reinitialize
@@ -101,6 +102,7 @@ _HOMES = {
     "_analysis.critical": ("CriticalNoise", "critical_noise"),
     "_analysis.distance": ("WeightDistance", "function_distance", "weight_distance"),
     "_analysis.regions": ("LinearRegions", "linear_regions"),
+    "_analysis.sharpness": ("Sharpness", "sharpness"),
     "_certify": ("Certificate", "certify"),
     "_certify.equivalence": ("Equivalence", "equivalent"),
     "_change.perturb": ("perturb", "reinitialize"),

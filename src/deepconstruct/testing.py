@@ -24,6 +24,7 @@ import numpy as np
 
 from . import activations, linear
 from ._analysis.cost import cost
+from ._arithmetic.rounding import underflow
 from ._compose import fan_out, parallel, series
 from ._files import load, save
 from ._static import to_jax
@@ -173,23 +174,22 @@ def excess(construction: Construction, x: np.ndarray, moved: np.ndarray | None =
 
 def _excesses(construction: Construction, x: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """For every row by how much it breaks the claim, in extended precision."""
+    return _over(construction, x, np.asarray(construction(moved)), _distance(construction.claim, x, moved))
+
+
+def _over(construction: Construction, x: np.ndarray, found: np.ndarray, distance: float = 0.0) -> np.ndarray:
+    """For every row by how much outputs break the claim, at inputs that were moved so far."""
     claim = construction.claim
     wanted = claim.target.wide(x)
-    found = np.asarray(construction(moved))
     error = np.abs(found.astype(np.clongdouble if np.iscomplexobj(found) else np.longdouble) - wanted)
     # The relative part bounds a 2-norm, the rest every single output.
-    flat = (
-        np.asarray(claim.error.absolute)
-        + np.asarray(claim.allowance(_distance(claim, x, moved)))
-        + _flushed(construction)
-    )
+    flat = np.asarray(claim.error.absolute) + np.asarray(claim.allowance(distance)) + _flushed(construction)
     over = error - np.minimum(error, flat)
     return _norm(over) - claim.error.relative * _norm(wanted)
 
 
 def _flushed(construction: Construction) -> float:
-    """Bounds of rounding suppose that nothing underflows: what is flushed to zero on the way is less than this."""
-    return 16 * construction.in_size * float(jnp.finfo(construction.claim.dtype).smallest_normal)
+    return underflow(construction.in_size, construction.claim.dtype)
 
 
 def _distance(claim: Claim, x: np.ndarray, moved: np.ndarray) -> float:

@@ -21,6 +21,11 @@ def unit_roundoff(dtype: Any) -> float:
     return float(jnp.finfo(dtype).eps) / 2  # JAX knows bfloat16 and its kin too
 
 
+def underflow(in_size: int, dtype: Any) -> float:
+    """Bounds of rounding suppose that nothing underflows: what is flushed to zero on the way is less than this."""
+    return 16 * in_size * float(jnp.finfo(dtype).smallest_normal)
+
+
 def gamma(terms: float, u: float) -> float:
     """`n u / (1 - n u)`: the relative error of a sum of products in any order."""
     if terms * u >= 0.5:

@@ -13,18 +13,17 @@ each meets at most `k` factors `1 + d`, `|d| <= u`: one of its product, unless i
 `k u / (1 - k u)`; `2 n` results may be flushed. Errors of the units below pass with the moduli of their weights.
 Sigmoids are enclosed by rational numbers, and computed within 3 units in the last place, as claims suppose.
 
-Finite domains go module by module: units that read the same units are one module. No unit is read by two modules, so
+Networks go module by module: units that read the same units are one module. No unit is read by two modules, so
 these have disjoint inputs and hold independent values. Of every kind of module all pairs of (values, label) are
 listed in exact numbers, with bounds of how far floats are off; the label is what the target needs of the module's
-inputs: parity, product, or all of them. Pairs come from all combinations of pairs of what is read. Equal ones are one,
+inputs: parity, product, or each of them. Pairs come from all combinations of pairs of what is read. Equal ones are one,
 and so are near ones that aren't exact, with larger bounds: trees are quick, and one module of all units is a run of
-all inputs. At the end values are compared with the target of their label.
-
-Squares and powers on boxes: outputs are multiplied out as polynomials with rational coefficients. What is left
-without the target's is at most the sum of moduli of coefficients times powers of the bound of the inputs.
+all inputs. At the end values are compared with the target of their label. Coordinates of a box are one value each, a
+polynomial; so are sums and powers of them, and targets. A polynomial is at most the sum of its coefficients' moduli.
 """
 
 # pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false, reportOperatorIssue=false
+# pyright: reportAssignmentType=false, reportPossiblyUnboundVariable=false
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false, reportGeneralTypeIssues=false
 import functools
 import hashlib
@@ -42,38 +41,51 @@ from fractions import Fraction
 
 # Bytes of a file and of its description, units of a layer, steps of this program.
 LARGEST, LONGEST, MOST, STEPS = 2**27, 2**22, 2**21, 2**26
+BUDGET = [STEPS]  # the steps that are left
 # Every class that a file may hold, with exactly these fields; methods that are known, with the class of their evidence.
-CLASSES = """Construction: network claim origin; Network: layers; Layer: linear bias activation label;
-Label: name group strided uneven; Claim: target domain codomain error robustness dtype source status;
+CLASSES = """Construction: network claim origin; Network: layers; Repeat: layers times; Layer: linear bias activation
+label; Label: name group strided uneven listed; Claim: target domain codomain error robustness dtype source status;
 Bound: absolute relative; Robustness: radius gain rounding; linear.Dense: weight shape; linear.Identity: size;
 linear.Sparse: values rows cols shape; linear.BlockDiagonal: blocks shape; linear.Kronecker: matrix shape;
-linear.Composed: outer inner; linear.SignPatterns: scales n fixed; linear.SignProduct: weight n;
-bias.TiledBias: values shape; activations.Identity:; activations.ReLU:; activations.Step:; activations.Square:;
-activations.Power: n; activations.Sigmoid: inverse_temperature; domains.Bits: n; domains.Signs: n;
-domains.Box: n low high; targets.Parity: n encoding; targets.BitsToSigns: n; targets.SignsToBits: n;
-targets.Product: n; targets.Polynomial: variables outputs; targets.BooleanFunction: table; origins.Stated:;
-origins.Built: builder arguments plan; origins.Rewritten: rule of; origins.Series: parts merge; origins.Parallel: parts;
-origins.FanOut: parts; origins.Repeated: part times merge; plans.Tree: levels; plans.Blocks: levels; plans.Sum: terms
-constant; plans.Circuit: inputs levels outputs; plans.GatePlan: n kind bias scale mix; evidence.Expanded: terms
-difference rounding; evidence.Pointwise: digits real rounding; evidence.Modules: levels kinds grid;
-evidence.GateRecord: count inputs units states; Certificate: verdict method name domain covers found claimed evidence
-trusts inputs dtype backend digest claim_digest seconds counterexample"""
+linear.Composed: outer inner; linear.DirectSum: parts; linear.Stack: parts; linear.Permutation: indices;
+linear.SignPatterns: scales n fixed; linear.SignProduct: weight n; bias.TiledBias: values shape; bias.JoinedBias:
+parts sizes; activations.Identity:; activations.ReLU:; activations.Step:; activations.Square:; activations.Power: n;
+activations.Sigmoid: inverse_temperature; activations.Concatenate: activations widths; domains.Bits: n;
+domains.Signs: n; domains.Box: n low high; domains.Product: domains; targets.Parity: n encoding; targets.BitsToSigns:
+n; targets.SignsToBits: n; targets.Product: n; targets.Polynomial: variables outputs; targets.BooleanFunction: table;
+targets.Composed: outer inner; targets.Iterated: target times; targets.Parallel: targets sizes; targets.FanOut:
+targets; origins.Stated:; origins.Built: builder arguments plan; origins.Rewritten: rule of; origins.Series: parts
+merge; origins.Parallel: parts; origins.FanOut: parts; origins.Repeated: part times merge; plans.Tree: levels;
+plans.Blocks: levels; plans.Sum: terms constant; plans.Circuit: inputs levels outputs; plans.GatePlan: n kind bias
+scale mix; evidence.Expanded: terms difference rounding; evidence.Pointwise: digits real rounding; evidence.Modules:
+levels kinds grid; evidence.GateRecord: count inputs units states; evidence.Composed: rule parts; Certificate:
+verdict method name domain covers found claimed evidence trusts inputs dtype backend digest claim_digest seconds
+counterexample"""
 CLASSES = {name.strip(): set(text.split()) for name, text in (entry.split(":") for entry in CLASSES.split(";"))}
-METHODS = {"modules": "evidence.Modules", "exhaustive": "evidence.Pointwise", "identity": "evidence.Expanded"}
+METHODS = {"modules": "Modules", "exhaustive": "Pointwise", "identity": "Expanded", "composition": "Composed"}
+METHODS = {name: f"evidence.{kind}" for name, kind in METHODS.items()}
 # Binary digits of floats, exponents of the least normal one and of what is too large; how arrays hold numbers.
 FORMATS = {"float16": (11, -14, 16, "<f2"), "float32": (24, -126, 128, "<f4"), "float64": (53, -1022, 1024, "<f8")}
 CODES = {"<f2": "e", "<f4": "f", "<f8": "d", "<i4": "i", "<i8": "q", "|b1": "?"}
-# How labels of disjoint inputs are joined, and what is the label of none.
-LABELS = {"parity": (operator.xor, 0), "product": (operator.mul, 1), "all": (operator.add, 0)}
-
 Record = namedtuple("Record", "name fields")
 Array = namedtuple("Array", "kind code shape raw")
-# `values` gives a target's values by the label of its inputs; `terms` are dicts of powers and coefficients.
-Target = namedtuple("Target", "name inputs outputs label values terms", defaults=[None] * 3)
-# The map y[p, a, q] = sum of w x[p, b, q] over all (b, w) of rows[a], with p < outer, b < width, q < inner.
-Map = namedtuple("Map", "rows outer width inner", defaults=[1])
+# An output of a target: a function of inputs, which are given by their numbers, and of other nodes.
+Node = namedtuple("Node", "of arguments")
 # Pairs of (values and errors of all units, label), and largest modulus, step and error of each unit.
 Module = namedtuple("Module", "pairs facts")
+PLAIN = ("Power", 1)  # the identity
+
+
+class Map(namedtuple("Map", "rows width inner", defaults=[1])):
+    """The map y[a, q] = sum of w x[b, q] over all (b, w) of rows[a], with b < width, q < inner."""
+
+    inputs = property(lambda self: self.width * self.inner)
+    outputs = property(lambda self: len(self.rows) * self.inner)
+
+    def units(self):
+        """The row of every output."""
+        spend(self.inner * (1 + sum(map(len, self.rows))))
+        return [[(b * self.inner + q, w) for b, w in row] for row in self.rows for q in range(self.inner)]
 
 
 class Refused(Exception):
@@ -104,6 +116,46 @@ def lowest(*values):
 def up(error):
     """Rounded up, so that fractions stay short."""
     return Fraction(math.ceil(error * 2**1200), 2**1200)
+
+
+def short(value):
+    need(value.numerator.bit_length() + value.denominator.bit_length() < 2**14, "numbers get too long")
+    return value
+
+
+def spend(steps):
+    BUDGET[0] -= steps
+    need(BUDGET[0] > 0, "rechecking it takes too long")
+
+
+class Polynomial(dict):
+    """Coefficients of products of variables between -1 and 1, each a sorted tuple; no two are taken as equal."""
+
+    __hash__, __eq__ = object.__hash__, object.__eq__
+    numerator, denominator = 0, 1  # multiples of nothing that is known
+
+    def __add__(self, other):
+        other = other if isinstance(other, Polynomial) else {(): other}
+        spend(10 * (len(self) + len(other)))
+        total = {key: self.get(key, 0) + other.get(key, 0) for key in {**self, **other}}
+        return Polynomial({key: c for key, c in total.items() if c})
+
+    def __mul__(self, other):
+        other, total = other if isinstance(other, Polynomial) else {(): other}, Polynomial()
+        spend(40 * len(self) * len(other))
+        for (a, c), (b, d) in itertools.product(self.items(), other.items()):
+            need(len(a) + len(b) < 2**10, "a degree is too large")
+            key = tuple(sorted(a + b)) if a and b else a or b
+            total[key] = total.get(key, 0) + c * d
+        return Polynomial({key: short(c) for key, c in total.items() if c})
+
+    def __pow__(self, n):
+        return functools.reduce(operator.mul, [self] * n)
+
+    def __abs__(self):
+        return sum(map(abs, self.values()))
+
+    __radd__, __rmul__ = __add__, __mul__
 
 
 class File:
@@ -148,10 +200,8 @@ class File:
             if keys == ["tuple"] and type(value) is list and not {list, dict} & set(map(type, value)):
                 return tuple(value)
             if keys == ["class", "fields"]:
-                inside = pairs["fields"]
-                need(
-                    CLASSES.get(value) == set(inside), f"the class {value!r:.50} isn't known, or not with these fields"
-                )
+                inside, odd = pairs["fields"], f"the class {value!r:.50} isn't known, or not with these fields"
+                need(CLASSES.get(value) in (set(inside), {*inside, "listed"}), odd)  # the one that is left out if empty
                 need(not {list, dict} & set(map(type, inside.values())), "it holds values without a tag")
                 return Record(value, inside)
             if keys == ["part"]:
@@ -176,49 +226,118 @@ class File:
 
 
 def coordinates(name, fields):
-    """A domain as text, its number of coordinates, least and largest value of one, and whether it has just these."""
+    """A domain as text, and of every coordinate the least and largest value, and whether it has just these."""
+    if name == "domains.Product":
+        parts = [coordinates(*part) for part in fields["domains"]]
+        return " x ".join(text for text, _ in parts), [place for _, places in parts for place in places]
     n = integer(fields["n"])
+    spend(8 * n)
     if name != "domains.Box":
-        return f"{name[8:]}(n={n})", n, {"domains.Bits": 0, "domains.Signs": -1}[name], 1, True
+        return f"{name[8:]}(n={n})", [({"domains.Bits": 0, "domains.Signs": -1}[name], 1, True)] * n
     low, high = number(fields["low"]), number(fields["high"])
     need(low <= high, "a box has its ends exchanged")
-    return f"Box(n={n}, low={fields['low']!r}, high={fields['high']!r})", n, low, high, False
+    return f"Box(n={n}, low={fields['low']!r}, high={fields['high']!r})", [(low, high, False)] * n
 
 
-def target(name, fields):
+def parity(bits):
+    need(all(bit in (0, 1) for bit in bits), "this target isn't known on this domain")
+    return functools.reduce(operator.xor, bits)
+
+
+class Goal:
+    """A target, and what labels hold of every input: `(its number, None)`, or `(-number, function)` of a fold."""
+
+    def __init__(self, name, fields, size):
+        self.name, self.outputs = target(name, fields, list(range(size)))
+        self.keys, self.folds, pending = [()] * size, {}, list(self.outputs)
+        while pending:
+            node = pending.pop()
+            if id(node) not in self.folds:
+                is_fold = node.of in (parity, math.prod) and all(type(at) is int for at in node.arguments)
+                self.folds[id(node)] = fold = (-1 - len(self.folds), node.of) if is_fold else None
+                pending += [at for at in node.arguments if type(at) is not int]
+                for at in node.arguments:
+                    key = fold or (at, None)
+                    spend(len(self.keys[at]) if type(at) is int else 0)
+                    if type(at) is int and key not in self.keys[at]:
+                        self.keys[at] += (key,)
+
+    def values(self, label):
+        """The outputs at inputs of a label."""
+        known = dict(label)
+        spend(len(self.folds))
+
+        def value(node):
+            key = (node, None) if type(node) is int else self.folds[id(node)] or id(node)
+            if key not in known:
+                known[key] = short(node.of(list(map(value, node.arguments))))
+            return known[key]
+
+        return list(map(value, self.outputs))
+
+
+def join(first, second):
+    """The label of disjoint inputs together."""
+    found = dict(first)
+    for key, value in second:
+        found[key] = key[1]([found[key], value]) if key in found else value
+    return tuple(sorted(found.items()))
+
+
+def target(name, fields, x):
+    """The name of a target of inputs `x`, and its outputs."""
+    spend(2**10)
+    if name in ("targets.Composed", "targets.Iterated"):
+        parts, texts = (fields.get("inner"), fields.get("outer")), []
+        for part in parts if name == "targets.Composed" else (fields["target"],) * integer(fields["times"], 1, 500):
+            text, x = target(*part, x)
+            texts = [*texts, text][-2:]
+        return f"{texts[1]} of {texts[0]}" if name == "targets.Composed" else f"{text}^{fields['times']}", x
+    if name in ("targets.Parallel", "targets.FanOut"):
+        sizes = fields.get("sizes") or (len(x),) * len(fields["targets"])
+        ends = list(itertools.accumulate(map(integer, sizes)) if "sizes" in fields else sizes)
+        parts = [target(*part, x[e - n : e]) for part, n, e in zip(fields["targets"], sizes, ends, strict=True)]
+        need(ends[-1] == len(x), "the target has other sizes")
+        text = (" | " if "sizes" in fields else " & ").join(text for text, _ in parts)
+        return text, [node for _, nodes in parts for node in nodes]
     if name == "targets.Polynomial":
-        return polynomial(integer(fields["variables"], 1, 64), fields["outputs"])
-    if name == "targets.BooleanFunction":
+        n, outputs = integer(fields["variables"], 1, 64), fields["outputs"]
+        term = lambda x, p: math.prod(v**e for v, e in zip(x, p, strict=True) if e)  # noqa: E731
+        many = [lambda x, t=t: sum(number(c) * term(x, p) for p, c in t) for t in outputs]
+        text = polynomial(n, outputs)
+    elif name == "targets.BooleanFunction":
+        spend(16 * math.prod(fields["table"].shape))
         table, (rows, width) = list(map(number, numbers(fields["table"], "static", "<f8"))), fields["table"].shape
-        n = integer(rows.bit_length() - 1, 1, 20)
+        n, text = integer(rows.bit_length() - 1, 1, 20), f"boolean function({rows.bit_length() - 1})"
         need(rows == 2**n and width >= 1, "a table has another size than bits number")
-        return Target(f"boolean function({n})", n, width, "all", lambda i: table[i * width : (i + 1) * width])
-    n = integer(fields["n"])
-    if name == "targets.Product":
-        return Target(f"product({n})", n, 1, "product", lambda label: [label], [{(1,) * min(n, 99): 1}])
-    if name == "targets.Parity":
-        text, label = {"bits": ("", "parity"), "signs": (", signs", "product")}[fields["encoding"]]
-        return Target(f"parity({n}{text})", n, 1, label, lambda label: [label])
-    if name == "targets.SignsToBits":  # of signs the label is the sum of those times powers of two
-        return Target(f"signs to bits({n})", n, n, "all", lambda i: [1 - (i + 2**n - 1 >> k + 1 & 1) for k in range(n)])
-    need(name == "targets.BitsToSigns", f"{name} isn't known")
-    return Target(f"bits to signs({n})", n, n, "all", lambda i: [1 - 2 * (i >> k & 1) for k in range(n)])
+        at = lambda bits: sum(parity([bit]) << k for k, bit in enumerate(bits))  # noqa: E731
+        many = [lambda x, o=o: table[at(x) * width + o] for o in range(width)]
+    else:
+        n, kind = integer(fields["n"]), (name, fields.get("encoding"))
+        text, many = {
+            ("targets.Product", None): ("product({n})", [math.prod]),
+            ("targets.Parity", "bits"): ("parity({n})", [parity]),
+            ("targets.Parity", "signs"): ("parity({n}, signs)", [math.prod]),
+            ("targets.SignsToBits", None): ("signs to bits({n})", lambda s: {1: 0, -1: 1}[s[0]]),
+            ("targets.BitsToSigns", None): ("bits to signs({n})", lambda b: 1 - 2 * parity(b)),
+        }[kind]
+        text = text.format(n=n)
+    need(len(x) == n, "the target has other sizes")
+    spend(16 * n * len(many) if type(many) is list else 16 * n)
+    return text, [Node(of, tuple(x)) for of in many] if type(many) is list else [Node(many, (v,)) for v in x]
 
 
 def polynomial(n, outputs):
+    """The name of a polynomial, if it is one."""
     flat = [term for terms in outputs for term in terms]
+    spend(2**7 * len(flat))
     need(all(len(p) == n and sum(integer(e, 0, 64) for e in p) <= 64 for p, _ in flat), "a degree is too large")
     letters = [[x + f"^{e}" * (e > 1) for x, e in zip("xyzuvw", p) if e] for p, _ in flat]  # noqa: B905
     shown = [" ".join([f"{c:g}"] * (c != 1 or not x) + x) for x, (_, c) in zip(letters, flat, strict=True)]
-    name = " + ".join(shown).replace("+ -", "- ") or "0"
     if len(outputs) > 1 or len(flat) > 4 or n > 6:
         degree = max((sum(p) for p, _ in flat), default=0)
-        name = f"polynomial({n} variables, degree {degree}, {len(flat)} terms)"
-    terms = [{} for _ in outputs]
-    for total, part in zip(terms, outputs, strict=True):
-        for powers, c in part:
-            total[powers] = total.get(powers, 0) + number(c)
-    return Target(name, n, len(outputs), terms=terms)
+        return f"polynomial({n} variables, degree {degree}, {len(flat)} terms)"
+    return " + ".join(shown).replace("+ -", "- ") or "0"
 
 
 def numbers(array, kind, code):
@@ -227,8 +346,56 @@ def numbers(array, kind, code):
     return struct.unpack(f"<{math.prod(array.shape)}{CODES[code]}", array.raw)
 
 
-def matrix(values, high, width):
-    return [[(b, w) for b, w in enumerate(values[a * width : (a + 1) * width]) if w] for a in range(high)]
+def repetition(node, at, times):
+    """Layers whose arrays of weights are stacked, in one of their repetitions."""
+    if isinstance(node, Array) and node.kind == "array":
+        need(node.shape[:1] == (times,), "weights of what is repeated are of another number")
+        size = len(node.raw) // times
+        return node._replace(shape=node.shape[1:], raw=node.raw[at * size : (at + 1) * size])
+    if isinstance(node, Record):
+        return Record(node.name, {key: repetition(value, at, times) for key, value in node.fields.items()})
+    return tuple(repetition(part, at, times) for part in node) if type(node) is tuple else node
+
+
+def blocks(found, outer, high, width, inner):
+    """The map y[p, a, q] = sum of w[p, a, b, q] x[p, b, q] over all b; or with weights w[a, b], equal for all p, q."""
+    spend(outer * high * width * inner)
+    heads, count = found if len(found) == high * width else found[: high * width * inner : inner], high * width
+    tied = heads is found or all(
+        found[k * inner : (k + 1) * inner].count(heads[k % count]) == inner for k in range(outer * count)
+    )
+    if tied and outer == 1:
+        return Map([[(b, w) for b, w in enumerate(heads[a * width :][:width]) if w] for a in range(high)], width, inner)
+    rows = []
+    for p, a, q in itertools.product(range(outer), range(high), range(inner)):
+        row = heads[a * width :][:width] if tied else found[(p * high + a) * width * inner + q :: inner][:width]
+        rows.append([((p * width + b) * inner + q, w) for b, w in enumerate(row) if w])
+    return Map(rows, outer * width * inner)
+
+
+def sparse(rows, columns, weights, outputs, inputs):
+    spend(outputs + len(columns))
+    places, found = [r * inputs + c for r, c in zip(rows, columns, strict=True)], [[] for _ in range(outputs)]
+    need(all(map(operator.lt, places, places[1:])), "positions come twice, or out of order")
+    need(all(0 <= r < outputs for r in rows) and all(0 <= c < inputs for c in columns), "positions lie outside")
+    for r, c, w in zip(rows, columns, weights, strict=True):
+        found[r] += [(c, w)] * (w != 0)
+    return Map(found, inputs)
+
+
+def beside(chains, shared):
+    """Maps side by side, each a chain of maps; of the same input, if it is shared."""
+    steps, first = [], shared
+    for maps in itertools.zip_longest(*chains):
+        maps = [own or blocks((1.0,), 1, 1, 1, done[-1].outputs) for own, done in zip(maps, chains, strict=True)]
+        rows, start = [], 0
+        need(not first or len({own.inputs for own in maps}) == 1, "maps of the same input differ in size")
+        for own in maps:
+            rows += [[(c + start, w) for c, w in row] for row in own.units()]
+            start += 0 if first else own.inputs
+        steps.append(Map(rows, maps[0].inputs if first else start))
+        first = False
+    return steps
 
 
 @functools.cache
@@ -249,57 +416,72 @@ def logistic(z):
     return Fraction(round((low + high) * 2**100), 2**101), low, high
 
 
-def joined(parts, count):
+def merged(parts, count):
     """Pairs of one label whose `count` values are near each other as one pair in the middle; errors grow by as much."""
     groups, found = {}, set()
     for values, mark in parts:
         groups.setdefault(mark, []).append(values)
     for mark, group in groups.items():
-        ends = [(min(column), max(column)) for column in zip(*group, strict=True)]
-        if any(high - low > Fraction(1, 16) for low, high in ends[:count]):
+        columns = [(min(column), max(column)) for column in zip(*group, strict=True)] if len(group) > 1 else []
+        if not columns or any(high - low > Fraction(1, 16) for low, high in columns[:count]):
             found |= {(values, mark) for values in group}
-        else:
-            errors = [
-                most + Fraction(high - low, 2) for (low, high), (_, most) in zip(ends, ends[count:], strict=False)
-            ]
-            found.add(((*(Fraction(low + high, 2) for low, high in ends[:count]), *errors), mark))
+            continue
+        middle = [Fraction(low + high, 2) for low, high in columns[:count]]
+        errors = [
+            most + value - low for value, (low, _), (_, most) in zip(middle, columns, columns[count:], strict=False)
+        ]
+        found.add(((*middle, *errors), mark))
     return found
+
+
+def grouped(groups, count):
+    """Modules and what reads them, together where units read some of the same; those that aren't read come alone."""
+    leaders = list(range(count))
+
+    def leader(child):
+        while leaders[child] != child:
+            leaders[child] = child = leaders[leaders[child]]
+        return child
+
+    for children in groups:
+        first = min(map(leader, children), default=None)
+        for child in children:
+            leaders[leader(child)] = first
+    found = {}
+    for child in range(count):
+        found.setdefault(leader(child), ([], []))[0].append(child)
+    for children, indices in groups.items():
+        found[leader(min(children)) if children else 0][1].extend(indices)
+    return found.values()
+
+
+def listed(modules):
+    """The units of modules that are alike: those of rank 0 first."""
+    return [(index, rank) for rank in range(len(modules[0].facts)) for index in range(len(modules))]
 
 
 class Checker:
     """Proves what a file claims."""
 
     def __init__(self, data):
-        self.file, self.steps = File(data), STEPS
+        BUDGET[0], self.file = STEPS, File(data)
         name, whole = self.file.whole
         need((name, self.file.certificate.name) == ("Construction", "Certificate"), "it is about no construction")
         self.claim, self.certificate = whole["claim"].fields, self.file.certificate.fields
         self.digits, tiny, large, self.code = FORMATS[self.claim["dtype"]]
         self.tiny, self.u = Fraction(2) ** tiny, Fraction(1, 2**self.digits)
         self.large = 2**large - 2 ** (large - self.digits)
-        self.text, self.inputs, self.low, self.high, self.is_finite = coordinates(*self.claim["domain"])
-        self.goal = target(*self.claim["target"])
-
-    def spend(self, steps):
-        self.steps -= steps
-        need(self.steps > 0, "rechecking it takes too long")
+        (self.text, self.domain), (_, self.codomain) = (coordinates(*self.claim[key]) for key in ("domain", "codomain"))
+        self.goal = Goal(*self.claim["target"], len(self.domain))
 
     def recheck(self):
         """What was proved, as text."""
-        goal, claim = self.goal, self.claim
-        sizes = self.inputs, coordinates(*claim["codomain"])[1]
-        need((goal.inputs, goal.outputs) == sizes, "the target has other sizes")
+        goal = self.goal
+        need(len(goal.outputs) == len(self.codomain), "the target has other sizes")
         self.check_certificate(**self.certificate)
-        layers, count = [], self.inputs
-        for linear, biases, *act in self.layers():
-            need(count == linear.outer * linear.width * linear.inner, "layers don't fit together")
-            count = integer(linear.outer * len(linear.rows) * linear.inner, 0)
-            layers.append((linear, biases or (0,) * count, *act))
-            need(len(layers[-1][1]) == count, "biases don't fit")
-        need(count == goal.outputs, "the last layer doesn't fit")
-        worst = float(self.finite(layers) if self.is_finite else self.polynomials(layers))
+        worst = float(self.worst(self.layers(self.file.whole.fields["network"].fields["layers"])))
         rest = "; robustness was not rechecked" * ("robustness" in self.certificate["covers"])
-        what = f"{goal.name} on {self.text} in {claim['dtype']}"
+        what = f"{goal.name} on {self.text} in {self.claim['dtype']}"
         return f"{what}: error at most {worst:.6g}, proved from the weights{rest}"
 
     def check_certificate(self, method, covers, found, evidence, trusts, inputs, backend, seconds, **fields):
@@ -325,28 +507,50 @@ class Checker:
     def errors(self, bound):
         """One absolute error an output."""
         many = bound.fields["absolute"]
-        many = many if isinstance(many, tuple) else (many,) * self.goal.outputs
-        need(bound.name == "Bound" and len(many) == self.goal.outputs, "a bound is none")
+        many = many if isinstance(many, tuple) else (many,) * len(self.goal.outputs)
+        need(bound.name == "Bound" and len(many) == len(self.goal.outputs), "a bound is none")
         return [number(error + 0 * number(bound.fields["relative"], 0), 0) for error in many]
 
-    def layers(self):
-        """Maps, biases, and names and powers of activations; hidden factors of maps have no biases."""
-        for layer in self.file.whole.fields["network"].fields["layers"]:
-            label, bias, (name, fields) = (layer.fields[key] for key in ("label", "bias", "activation"))
+    def layers(self, layers):
+        """Maps, and of every unit the bias and the name and power of its activation."""
+        for layer in layers:
+            spend(2**10)
+            if layer.name == "Repeat":
+                times = integer(layer.fields["times"])
+                for at in range(times):
+                    yield from self.layers(repetition(layer.fields["layers"], at, times))
+                continue
+            label, bias, act, linear = (layer.fields[key] for key in ("label", "bias", "activation", "linear"))
             need(label is None or (label.name, type(label.fields["name"])) == ("Label", str), "a label is none")
-            *hidden, last = self.maps(*layer.fields["linear"])
-            yield from ((linear, None, "Power", 1) for linear in hidden)
-            if isinstance(bias, Record):
-                outer, high, inner = map(integer, bias.fields["shape"])
-                bias = tuple(b for b in self.weights(bias.fields["values"], high) for _ in range(inner)) * outer
-            elif bias is not None:
-                bias = self.weights(bias, math.prod(bias.shape))
-            acts = {"Identity": ("Power", 1), "Square": ("Power", 2), "ReLU": ("ReLU", 1), "Step": ("Step", 1)}
-            acts |= {"Power": ("Power", fields.get("n")), "Sigmoid": ("Sigmoid", fields.get("inverse_temperature"))}
-            name, power = acts[name.removeprefix("activations.")]
-            if name == "Sigmoid":
-                need(self.tiny <= number(power) <= self.large, "a temperature is no float")
-            yield last, bias, name, number(power) if name == "Sigmoid" else integer(power, 1, 64)
+            *hidden, last = self.maps(*linear)
+            yield from ((linear, [(0, PLAIN)] * linear.outputs) for linear in hidden)
+            ends = self.biases(bias, last.outputs), self.activations(*act, last.outputs)
+            yield last, list(zip(*ends, strict=True))
+
+    def biases(self, bias, count):
+        spend(count)
+        if isinstance(bias, Record) and bias.name == "bias.JoinedBias":
+            need(sum(map(integer, bias.fields["sizes"])) == count, "biases don't fit")
+            parts = zip(bias.fields["parts"], bias.fields["sizes"], strict=True)
+            return [b for part, size in parts for b in self.biases(part, size)]
+        if isinstance(bias, Record):
+            outer, high, inner = map(integer, bias.fields["shape"])
+            need(outer * high * inner == count, "biases don't fit")
+            return [b for b in self.weights(bias.fields["values"], high) for _ in range(inner)] * outer
+        return (0,) * count if bias is None else self.weights(bias, count)
+
+    def activations(self, name, fields, count):
+        spend(count)
+        if name == "activations.Concatenate":
+            need(sum(map(integer, fields["widths"])) == count, "activations don't fit")
+            parts = zip(fields["activations"], fields["widths"], strict=True)
+            return [act for part, width in parts for act in self.activations(*part, width)]
+        acts = {"Identity": PLAIN, "Square": ("Power", 2), "ReLU": ("ReLU", 1), "Step": ("Step", 1)}
+        acts |= {"Power": ("Power", fields.get("n")), "Sigmoid": ("Sigmoid", fields.get("inverse_temperature"))}
+        name, power = acts[name.removeprefix("activations.")]
+        power = number(power, float(self.tiny)) if name == "Sigmoid" else integer(power, 1, 64)
+        need(power <= self.large, "a temperature is no float")
+        return [(name, power)] * count
 
     def weights(self, array, *shape):
         """The numbers of an array of weights: normal floats, or zeros."""
@@ -361,47 +565,30 @@ class Checker:
         shape = [integer(length, 0) for length in fields.get("shape", ())]
         if name == "linear.Composed":
             return self.maps(*fields["inner"]) + self.maps(*fields["outer"])
-        if name == "linear.Identity":
-            return [Map([[(0, 1.0)]], 1, 1, integer(fields["size"]))]
+        if name in ("linear.DirectSum", "linear.Stack"):
+            return beside([self.maps(*part) for part in fields["parts"]], name == "linear.Stack")
         if name == "linear.SignProduct":  # by halving, in this order, and its weight then
-            halves = [Map([[(0, 1.0), (1, -1.0)]], 1, 2, 2**k) for k in reversed(range(integer(fields["n"], 0, 8)))]
-            return [*halves, Map(matrix(self.weights(fields["weight"]), 1, 1), 1, 1)]
+            halves = [blocks((1.0, -1.0), 1, 1, 2, 2**k) for k in reversed(range(integer(fields["n"], 0, 8)))]
+            return [*halves, blocks(self.weights(fields["weight"]), 1, 1, 1, 1)]
+        if name == "linear.Permutation":
+            columns = numbers(fields["indices"], "static", "<i4")
+            return [sparse(range(len(columns)), columns, (1.0,) * len(columns), len(columns), len(columns))]
+        if name == "linear.Sparse":
+            rows, columns = (numbers(fields[key], "static", "<i4") for key in ("rows", "cols"))
+            return [sparse(rows, columns, self.weights(fields["values"], len(rows)), *shape)]
         if name == "linear.SignPatterns":
             n, fixed = integer(fields["n"], 1, 12), {False: 0, True: 1}[fields["fixed"]]
             scales, high = self.weights(fields["scales"], n), 2 ** (n - fixed)
-            signed = [-w if j << fixed >> i & 1 else w for j in range(high) for i, w in enumerate(scales)]
-            return [Map(matrix(signed, high, n), 1, n)]
-        if name == "linear.Sparse":
-            return [self.sparse(fields, *shape)]
-        if name == "linear.Dense":
-            return [Map(matrix(self.weights(fields["weight"], *shape), *shape), 1, shape[1])]
-        outer, high, width, inner = shape
-        if name == "linear.Kronecker":
-            return [Map(matrix(self.weights(fields["matrix"], high, width), high, width), outer, width, inner)]
-        need(name == "linear.BlockDiagonal", f"{name} isn't known")
-        found = self.weights(fields["blocks"], *shape)
-        heads, count = found[: high * width * inner : inner], high * width
-        if all(found[k * inner : (k + 1) * inner].count(heads[k % count]) == inner for k in range(outer * count)):
-            return [Map(matrix(heads, high, width), outer, width, inner)]
-        rows = []
-        for p, a, q in itertools.product(range(outer), range(high), range(inner)):
-            weights = found[(p * high + a) * width * inner + q :: inner][:width]
-            rows.append([((p * width + b) * inner + q, w) for b, w in enumerate(weights) if w])
-        return [Map(rows, 1, outer * width * inner)]
-
-    def sparse(self, fields, outputs, inputs):
-        rows, columns = (numbers(fields[key], "static", "<i4") for key in ("rows", "cols"))
-        places, found = [r * inputs + c for r, c in zip(rows, columns, strict=True)], [[] for _ in range(outputs)]
-        need(all(map(operator.lt, places, places[1:])), "positions come twice, or out of order")
-        need(all(0 <= r < outputs for r in rows) and all(0 <= c < inputs for c in columns), "positions lie outside")
-        for r, c, w in zip(rows, columns, self.weights(fields["values"], len(rows)), strict=True):
-            found[r] += [(c, w)] * (w != 0)
-        return Map(found, 1, inputs)
-
-    def rows(self, rows, outer, width, inner):
-        self.spend(outer * inner * (1 + sum(map(len, rows))))
-        firsts = [(p * width * inner + q, row) for p in range(outer) for row in rows for q in range(inner)]
-        return [[(first + b * inner, w) for b, w in row] for first, row in firsts]
+            found = [-w if j << fixed >> i & 1 else w for j in range(high) for i, w in enumerate(scales)]
+            return [blocks(found, 1, high, n, 1)]
+        if name == "linear.Identity":
+            return [blocks((1.0,), 1, 1, 1, integer(fields["size"]))]
+        array, wanted = {
+            "linear.Dense": ("weight", shape),
+            "linear.Kronecker": ("matrix", shape[1:3]),
+            "linear.BlockDiagonal": ("blocks", shape),
+        }[name]
+        return [blocks(self.weights(fields[array], *wanted), *([1, *shape, 1] if name == "linear.Dense" else shape))]
 
     def growth(self, k):
         need(4 * k * self.u <= 1, "a sum is too long for its rounding to be bounded")
@@ -448,124 +635,100 @@ class Checker:
 
     def activated(self, name, power, z, error):
         """A unit's value and error, from those of its sum."""
-        if name == "Sigmoid":
-            self.spend(10_000)
-            return logistic(power * z)[0], self.logistic_rounding(z, power, error)
         if name == "Power":
-            return z**power, self.power_rounding(power, abs(z), lowest(z), error)
+            error = self.power_rounding(power, abs(z), lowest(z), error)
+            return z**power, error
+        need(not isinstance(z, Polynomial), f"{name} isn't known on a box")
+        if name == "Sigmoid":
+            spend(10_000)
+            return logistic(power * z)[0], self.logistic_rounding(z, power, error)
         need(name == "ReLU" or not -error < z < error + self.tiny or z == error == 0, "rounding may decide on a step")
         return (max(z, 0), error) if name == "ReLU" else (int(z > 0), 0)
 
-    def module(self, children, units, act=("Power", 1), merge=True):
-        """A module from those that it reads, and its units: (bias, ((child, rank, weight), ...))."""
-        (join, none), count = LABELS[self.goal.label], len(units)
-        pairs, after = {((*(number(bias) for bias, _ in units), *[0] * count), none)}, set()
+    def module(self, children, units, merge=True):
+        """A module from those that it reads, and its units: (bias, activation, ((child, rank, weight), ...))."""
+        count, after = len(units), set()
+        pairs = {((*(number(bias) for bias, _, _ in units), *[0] * count), ())}
         for index, child in enumerate(children):
-            rows = [[(rank, number(w)) for c, rank, w in terms if c == index] for _, terms in units]
+            rows = [[(rank, number(w)) for c, rank, w in terms if c == index] for *_, terms in units]
             rows += [[(rank + len(child.facts), abs(w)) for rank, w in row] for row in rows]
-            self.spend(len(child.pairs) * sum(map(len, rows)) + sum(len(terms) for _, terms in units))
+            spend(len(child.pairs) * sum(map(len, rows)) + sum(len(terms) for *_, terms in units))
             parts = {(tuple(sum(w * v[r] for r, w in row) for row in rows), mark) for v, mark in child.pairs}
             if merge and any(error for *_, error in child.facts):
-                parts = joined(parts, count)
-            self.spend(len(pairs) * len(parts) * (1 + count))
+                parts = merged(parts, count)
+            spend(len(pairs) * len(parts) * (1 + count + 2 * len(next(iter(pairs))[1])))
             pairs = {(tuple(map(operator.add, v, w)), join(a, b)) for v, a in pairs for w, b in parts}
-        off = [self.rounding([(w, children[c].facts[r]) for c, r, w in terms], bias) for bias, terms in units]
+        off = [self.rounding([(w, children[c].facts[r]) for c, r, w in terms], bias) for bias, _, terms in units]
         for sums, mark in pairs:
-            ends = [self.activated(*act, z, by(e, abs(z))) for z, e, by in zip(sums, sums[count:], off, strict=False)]
+            made = zip(units, sums, sums[count:], off, strict=False)
+            ends = [self.activated(*act, z, by(e, abs(z))) for (_, act, _), z, e, by in made]
             after.add(((*(v for v, _ in ends), *(e for _, e in ends)), mark))
-        columns = list(map(set, zip(*(values for values, _ in after), strict=True)))
-        pairs = zip(columns, columns[count:], strict=False)
-        return Module(after, [(max(map(abs, held)), lowest(*held), max(errors)) for held, errors in pairs])
+        return self.known(after)
 
-    def finite(self, layers):
-        """The largest error on a finite domain."""
-        goal, known, number_all = self.goal, {}, self.goal.label == "all"
-        signs = goal.label == "product" or goal.name.startswith("signs to bits")
-        need(goal.label and (signs or self.low == 0), "this target isn't known on this domain")
-        kinds = range(self.inputs) if number_all else [0]
-        kinds = [Module({((v, 0), v << i) for v in (self.low, self.high)}, [(1, Fraction(1), 0)]) for i in kinds]
+    def known(self, pairs):
+        """A module of these pairs."""
+        columns = list(map(set, zip(*(values for values, _ in pairs), strict=True)))
+        held = zip(columns, columns[len(columns) // 2 :], strict=False)
+        return Module(pairs, [(max(map(abs, values)), lowest(*values), max(errors)) for values, errors in held])
+
+    def worst(self, layers):
+        """The largest error on the domain."""
+        goal, kinds, known, modules, worst = self.goal, {}, {}, [], 0
+        for index, ((low, high, two), keys) in enumerate(zip(self.domain, goal.keys, strict=True)):
+            key = (low, high, keys) if two else index
+            if key not in kinds:
+                values = (low, high) if two else [Polynomial({(index,): max(abs(low), abs(high))})]
+                label = lambda v, keys=keys: tuple(sorted((key, key[1]([v]) if key[1] else v) for key in keys))  # noqa: E731
+                kinds[key] = self.known({((v, 0), label(v)) for v in values})
+            modules.append(kinds[key])
         # With `units = None` all modules are alike, and the units of rank 0 of each come first, then those of rank 1.
-        modules, units = (kinds, [(i, 0) for i in range(self.inputs)]) if number_all else (kinds * self.inputs, None)
-        for linear, biases, *act in layers:
-            modules, units = self.through(modules, units, linear, biases, act, known)
-        outputs = [(0, ((child, rank, 1.0),)) for child, rank in self.listed(modules, units)]
-        whole, worst = self.module(modules, outputs, merge=False), 0
+        units = None if len(kinds) == 1 else [(index, 0) for index in range(len(modules))]
+        for linear, ends in layers:
+            width = len(modules) * len(modules[0].facts) if units is None else len(units)
+            need(width == linear.inputs, "layers don't fit")
+            modules, units = self.through(modules, units, linear, ends, known)
+        units = units or listed(modules)
+        need(len(units) == len(goal.outputs), "the last layer doesn't fit")
+        whole = self.module(modules, [(0, PLAIN, ((child, rank, 1.0),)) for child, rank in units], merge=False)
         for values, label in whole.pairs:
             wanted = goal.values(label)
-            errors = [abs(v - t) + e for v, t, e in zip(values, wanted, values[len(wanted) :], strict=False)]
-            worst = max(worst, self.allowed(errors, wanted, wanted))
+            errors = [abs(v + -1 * t) + e for v, t, e in zip(values, wanted, values[len(wanted) :], strict=False)]
+            worst = max(worst, self.allowed(errors, wanted))
         return worst
 
-    def listed(self, modules, units):
-        return units or [(index, rank) for rank in range(len(modules[0].facts)) for index in range(len(modules))]
-
-    def through(self, modules, units, linear, biases, act, known):
+    def through(self, modules, units, linear, ends, known):
         """The modules of the next layer, and (module, rank) of its units."""
-        count, inner, heads = len(modules), linear.inner, biases[:: linear.inner]
-        spread = tuple(bias for bias in heads for _ in range(inner))
-        alike = units is None and linear.outer == 1 and spread == tuple(biases)
+        count, inner, heads = len(modules), linear.inner, ends[:: linear.inner]
+        alike = units is None and [end for end in heads for _ in range(inner)] == ends
         if alike and (inner > 1 or count == 1) and count % inner == 0:
             arity = count // inner
             rows = [tuple((b % arity, b // arity, w) for b, w in row) for row in linear.rows]
-            return [self.module(modules[:arity], list(zip(heads, rows, strict=True)), act)] * inner, None
-        units, rows, groups = self.listed(modules, units), self.rows(*linear), {}
+            one = self.module(modules[:arity], [(*end, row) for end, row in zip(heads, rows, strict=True)])
+            return [one] * inner, None
+        units, rows, groups = units or listed(modules), linear.units(), {}
         for index, row in enumerate(rows):
-            groups.setdefault(tuple(sorted({units[column][0] for column, _ in row})), []).append(index)
-        read = [child for children in groups for child in children]
-        if len(set(read)) < len(read):  # what overlaps is one module
-            groups, read = {tuple(range(count)): range(len(rows))}, range(count)
-        groups |= {(child,): [] for child in set(range(count)) - set(read)}  # only its label goes on
+            groups.setdefault(frozenset(units[column][0] for column, _ in row), []).append(index)
         made, places = [], [None] * len(rows)
-        for children, indices in groups.items():
+        for children, indices in grouped(groups, count):
             inside, rank = [], {child: position for position, child in enumerate(children)}
             for position, index in enumerate(indices):
                 terms = tuple((rank[units[column][0]], units[column][1], w) for column, w in rows[index])
-                inside, places[index] = [*inside, (biases[index], terms)], (len(made), position)
+                inside, places[index] = [*inside, (*ends[index], terms)], (len(made), position)
             key = (tuple(id(modules[child]) for child in children), tuple(inside))
             if key not in known:
-                known[key] = self.module([modules[child] for child in children], inside, act)
+                known[key] = self.module([modules[child] for child in children], inside)
             made.append(known[key])
         return made, places
 
-    def allowed(self, errors, low, high):
+    def allowed(self, errors, wanted):
         """The largest error, if all are within the claim, and the target's values within its codomain."""
-        *_, least, most, two = coordinates(*self.claim["codomain"])
-        for a, b in zip(low, high, strict=True):
-            need(a == b and a in (least, most) if two else least <= a and b <= most, "the target leaves its codomain")
+        for value, (low, high, two) in zip(wanted, self.codomain, strict=True):
+            least, most = (-abs(value), abs(value)) if isinstance(value, Polynomial) else (value, value)
+            good = least == most and least in (low, high) if two else low <= least and most <= high
+            need(good, "the target leaves its codomain")
         good = all(map(operator.le, errors, self.errors(self.claim["error"])))
         need(good, f"its error may be {float(max(errors)):.6g}, which is more than is claimed")
         return max(errors)
-
-    def polynomials(self, layers):
-        """The largest error on a box."""
-        n, most, goals, one = self.inputs, max(abs(self.low), abs(self.high)), self.goal.terms, (0,) * self.inputs
-        need(goals and n <= 64, "this target isn't known on a box")
-        size = lambda terms: sum(abs(c) * most ** sum(powers) for powers, c in terms.items())  # noqa: E731
-        units = [({(*one[:i], 1, *one[i + 1 :]): 1}, (most, 0, 0)) for i in range(n)]
-        for linear, biases, name, power in layers:
-            need(name == "Power", f"{name} isn't known on a box")
-            below, units = units, []
-            for row, bias in zip(self.rows(*linear), biases, strict=True):
-                sums = self.added([*((number(w), below[c][0]) for c, w in row), (number(bias), {one: 1})])
-                passed, raised = sum(abs(number(w)) * below[c][1][2] for c, w in row), {one: 1}
-                error = self.rounding([(w, below[c][1]) for c, w in row], bias)(passed, size(sums))
-                error = self.power_rounding(power, size(sums), 0, error)
-                for _ in range(power):
-                    moved = lambda p: {tuple(map(operator.add, p, q)): d for q, d in sums.items()}  # noqa: B023,E731
-                    raised = self.added([(c, moved(p)) for p, c in raised.items()])
-                units.append((raised, (size(raised), 0, error)))
-        rests = [self.added([(1, got), (-1, goal)]) for (got, _), goal in zip(units, goals, strict=True)]
-        errors = [size(rest) + error for rest, (_, (*_, error)) in zip(rests, units, strict=True)]
-        return self.allowed(errors, [-size(goal) for goal in goals], list(map(size, goals)))
-
-    def added(self, parts):
-        """The sum of polynomials, each with a factor."""
-        total = {}
-        for factor, terms in parts:
-            self.spend(40 * len(terms))
-            for powers, c in terms.items():
-                total[powers] = total.get(powers, 0) + factor * c
-        return {powers: c for powers, c in total.items() if c}
 
 
 def main(paths):

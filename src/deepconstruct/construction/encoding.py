@@ -111,7 +111,12 @@ class Encoder:
 
     def fields(self, value: Any) -> dict[str, Any]:
         """The trees of a dataclass's fields."""
-        return {field.name: self.encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        held = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return {
+            field.name: self.encode(part)
+            for field, part in held
+            if not (field.metadata.get("left out") and part == field.default)
+        }
 
     def other(self, value: Any) -> Any:
         """The tree of what isn't stored field by field."""

@@ -95,8 +95,7 @@ class AbstractDomain(abc.ABC):
             True
         """
         check_key(f"{self}", key)
-        data = key if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.key_data(key)
-        generator = np.random.default_rng(np.asarray(data).ravel())
+        generator = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
         count = math.prod(shape)
         words = generator.integers(0, 2**63, (count, self.words), np.uint64)
         return self.from_words(words, dtype=dtype).reshape(*shape, self.size)

@@ -8,14 +8,17 @@ from .fractal_training import (
     fractal_training as fractal_training,
 )
 from .parity_basin import ParityBasin as ParityBasin, parity_basin as parity_basin
+from .sharpness import RescaledSharpness as RescaledSharpness, rescaled_sharpness as rescaled_sharpness
 
 __all__ = [
     "SOURCE_CURVES",
     "FFTBasin",
     "FractalTraining",
     "ParityBasin",
+    "RescaledSharpness",
     "Settings",
     "fft_basin",
     "fractal_training",
     "parity_basin",
+    "rescaled_sharpness",
 ]

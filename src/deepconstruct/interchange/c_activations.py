@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import activations
 from ..activations import AbstractActivation
-from .names import refusal
+from .plain import refusal
 
 
 def literal(value: Any, dtype: np.dtype) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .._io.atomic import write_atomically
 from ..activations import groups
 from .c_activations import Functions, literal
 from .c_harness import checked_cases, harness
-from .limits import write
 from .plain import Plain, lowered
 
 _DTYPES = ("float32", "float64")
@@ -78,8 +78,9 @@ def to_c(
         f"{name}.c": _code(name, plain, functions),
         f"{name}_test.c": harness(name, cases, functions.real),
     }
-    for file, text in files.items():
-        write(None if folder is None else Path(folder) / file, text.encode())
+    if folder is not None:
+        for file, text in files.items():
+            write_atomically(Path(folder) / file, lambda opened, text=text: opened.write(text.encode()))
     return files
 
 
@@ -149,7 +150,6 @@ def _layer(index: int, layer: Plain, count: int, functions: Functions) -> list[s
     rows, columns = layer.matrix.shape
     half = "space" if index % 2 == 0 else "space + sizeof space / sizeof *space / 2"
     to = "output" if index == count - 1 else half
-    start = "0" if layer.bias is None else f"bias{index}[i]"
     if _is_sparse(layer.matrix):
         terms = [f"    for (j = start{index}[i]; j < start{index}[i + 1]; j++)"]
         terms += [f"        sum += weight{index}[j] * from[column{index}[j]];"]
@@ -157,7 +157,7 @@ def _layer(index: int, layer: Plain, count: int, functions: Functions) -> list[s
         terms = [f"    for (j = 0; j < {columns}; j++)"]
         terms += [f"        sum += weight{index}[i * {columns} + j] * from[j];"]
     # The bias is added last, as claims suppose where they count on an order.
-    end = "sum" if layer.bias is None else f"sum + {start}"
+    end = "sum" if layer.bias is None else f"sum + bias{index}[i]"
     lines = [f"/* layer {index} */", f"to = {to};", f"for (i = 0; i < {rows}; i++) {{"]
     lines += [f"    {functions.real} sum = 0;", *terms, f"    to[i] = {end};", "}"]
     first = 0

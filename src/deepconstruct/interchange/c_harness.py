@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._arithmetic.rounding import underflow
 from .._checks import as_numbers, check_scalar
 from ..construction import Construction, as_network
 from .c_activations import literal
@@ -55,9 +56,8 @@ def _claimed(construction: Construction, x: np.ndarray) -> tuple[np.ndarray, np.
     if not inside.all():
         raise ValueError(f"to_c: inputs must lie in {claim.domain}, which the claim is about; got {x[~inside][0]}")
     wanted = claim.target.wide(x)
-    flushed = 16 * construction.in_size * np.finfo(x.dtype).smallest_normal
     norms = np.linalg.norm(wanted.astype(np.float64), axis=-1, keepdims=True)
-    allowed = np.asarray(claim.error.absolute) + claim.error.relative * norms + flushed
+    allowed = np.asarray(claim.error.absolute) + claim.error.relative * norms + underflow(construction.in_size, x.dtype)
     expected = wanted.astype(np.float64)
     # Doubles hold the target's values up to a rounding of theirs.
     return expected, np.broadcast_to(allowed, expected.shape) + np.abs(expected) * 2.0**-52

@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from .packages import package
-
 
 def onnx(owner: str) -> Any:
     """The module, or an `ImportError` that says what to install."""
-    return package(owner, "onnx")
+    try:
+        import onnx
+        import onnx.helper
+        import onnx.numpy_helper
+    except ImportError as error:
+        raise ImportError(f"{owner} needs onnx: pip install 'deepconstruct[interchange]'") from error
+    return onnx
 
 
 class Graph:

@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,11 @@ import numpy as np
 from .. import activations
 from .._checks import check_flag, check_size
 from .._files import save
+from .._io.atomic import write_atomically
 from ..activations import AbstractActivation, groups
 from ..construction import as_network
-from .limits import write
-from .names import refusal
 from .onnx_messages import Graph, onnx
-from .plain import Plain, lowered
+from .plain import Plain, lowered, refusal
 
 # The operators that are written, from the oldest version in which all of them are to the newest that was tried.
 OLDEST, NEWEST = 13, 27
@@ -45,8 +45,8 @@ def to_onnx(
         opset: the version of the operators, 13 at least; the newest known if `None`.
         batch: how many inputs a run takes; any number of them if `None`.
         structure: whether to store the network itself beside its graph, as `dc.save` does, in the model's
-            `metadata_props`: `from_onnx` then gives its structured maps and labels back. Leave it out where
-            nobody is to learn how the network is built.
+            `metadata_props` (`deepconstruct`, in base64): `dc.load` reads its structured maps and labels from
+            there. Leave it out where nobody is to learn how the network is built.
 
     Returns:
         The `onnx.ModelProto`.
@@ -80,7 +80,9 @@ def to_onnx(
         value = _layer(graph, index, layer, value)
     sizes = plain[0].matrix.shape[1], plain[-1].matrix.shape[0]
     model = graph.model(sizes, rows, _stored(network) if structure else {})
-    write(path, model.SerializeToString(deterministic=True))
+    if path is not None:
+        content = model.SerializeToString(deterministic=True)
+        write_atomically(Path(path), lambda file: file.write(content))
     return model
 
 

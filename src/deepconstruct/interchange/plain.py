@@ -13,10 +13,9 @@ import numpy as np
 
 from .._bias import bias_vector
 from .._checks import check_allocation, is_concrete
-from .._static import to_jax
 from ..activations import AbstractActivation, Identity
 from ..construction import as_network
-from ..linear import AbstractLinear, Dense, SignProduct, as_matrix
+from ..linear import AbstractLinear, SignProduct, as_matrix
 from ..linear.composed import factors
 from ..network import Layer, Network, flat_layers, stack_size
 
@@ -54,14 +53,14 @@ def lowered(owner: str, value: Any, dtypes: tuple[str, ...] = FLOATS) -> tuple[P
             a dtype that isn't among `dtypes`.
         ValueError: a matrix that this machine can't hold.
     """
-    network = check_real(owner, value, dtypes)
+    network = _checked(owner, value, dtypes)
     dtype = network.dtype
     # With NumPy's leaves nothing is compiled.
     layers = flat_layers(jax.tree.map(np.asarray, network))
     return tuple(plain for index, layer in enumerate(layers) for plain in _lowered(index, layer, dtype))
 
 
-def check_real(owner: str, value: Any, dtypes: tuple[str, ...] = FLOATS) -> Network:
+def _checked(owner: str, value: Any, dtypes: tuple[str, ...]) -> Network:
     """The network, if it is one network of known real weights."""
     network = as_network(owner, value, read=True)
     if not all(map(is_concrete, jax.tree.leaves(network))):
@@ -75,6 +74,14 @@ def check_real(owner: str, value: Any, dtypes: tuple[str, ...] = FLOATS) -> Netw
             f"{owner}: weights must be of {', '.join(dtypes)}; got {network.dtype.name}. Cast them by dc.astype"
         )
     return network
+
+
+def refusal(owner: str, activation: AbstractActivation, layer: int) -> ValueError:
+    """The error for an activation that has no counterpart outside."""
+    return ValueError(
+        f"{owner}: layer {layer} has the activation {activation.name()} ({type(activation).__name__}), which has no "
+        "counterpart there; only activations of dc.activations other than Custom have one"
+    )
 
 
 def _lowered(index: int, layer: Layer, dtype: np.dtype) -> list[Plain]:
@@ -91,31 +98,3 @@ def _matrices(linear: AbstractLinear, dtype: np.dtype) -> list[np.ndarray]:
     check_allocation("as_matrix", f"the halvings of 2^{linear.n} numbers", 2 ** (2 * linear.n), dtype)
     halves = [np.eye(2**power, dtype=dtype) for power in reversed(range(linear.n))]
     return [*(np.hstack([half, 0 - half]) for half in halves), np.asarray(linear.weight, dtype).reshape(1, 1)]
-
-
-def raised(layers: Any) -> Network:
-    """A network of plain layers."""
-    return Network(tuple(Layer(Dense(to_jax(p.matrix)), _to_jax(p.bias), p.activation) for p in layers))
-
-
-def _to_jax(vector: np.ndarray | None) -> Any:
-    return None if vector is None else to_jax(vector)
-
-
-def same(first: tuple[Plain, ...], second: tuple[Plain, ...]) -> bool:
-    """Whether both are bit for bit the same."""
-    return len(first) == len(second) and all(map(_same, first, second))
-
-
-def _same(first: Plain, second: Plain) -> bool:
-    return (
-        _same_bits(first.matrix, second.matrix)
-        and _same_bits(first.bias, second.bias)
-        and first.activation == second.activation
-    )
-
-
-def _same_bits(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    if first is None or second is None:
-        return first is second
-    return first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()

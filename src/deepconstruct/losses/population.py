@@ -11,7 +11,7 @@ from .._arithmetic.rounding import is_linear_network
 from .._checks import as_numbers, check_weights
 from .._static import to_jax
 from ..network import block_layers
-from .base import AbstractLoss
+from .base import AbstractLoss, squared_modulus
 
 
 class Population(AbstractLoss):
@@ -32,7 +32,7 @@ class Population(AbstractLoss):
         got = network(self.inputs, axis=0)
         with jax.numpy_dtype_promotion("standard"):  # the matrix may be of higher precision
             off = got - self.outputs
-        return jnp.sum(jnp.abs(off) ** 2 if jnp.iscomplexobj(off) else off**2)
+        return jnp.sum(squared_modulus(off))
 
 
 def population(matrix: Any, *, covariance: Any = None) -> Population:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from .._checks import check_size, check_weights
 from ..construction import Claim
-from .base import AbstractLoss
+from .base import AbstractLoss, squared_modulus
 
 
 class Sampled(AbstractLoss):
@@ -20,7 +20,7 @@ class Sampled(AbstractLoss):
         wanted = self.claim.target(x)
         # Features first is the fast layout for narrow layers on a CPU.
         got = network(x.T, axis=0).T
-        return jnp.mean(jnp.abs(got - wanted) ** 2 if jnp.iscomplexobj(got) else (got - wanted) ** 2)
+        return jnp.mean(squared_modulus(got - wanted))
 
 
 def sampled(claim: Claim, batch_size: int) -> Sampled:

@@ -18,6 +18,9 @@ from ..linear import AbstractLinear, Dense, as_linear, as_matrix
 from ..linear.operator import floating
 from .inputs import dtype_of, is_template, prepared
 
+# Fields of records that files and digests leave out where they have their default, as they came later.
+LEFT_OUT = {"left out": True}
+
 
 @dataclasses.dataclass(frozen=True)
 class Label:
@@ -25,13 +28,15 @@ class Label:
 
     With `strided=True` unit `k` of a layer of `width` units belongs to gate `k % (width // group)`,
     the fast layout of the trees; otherwise to gate `k // group`. Where a layer has gates of several
-    sizes, `uneven` lists (units a gate, gates) of consecutive strided parts instead.
+    sizes, `uneven` lists (units a gate, gates) of consecutive strided parts instead. `listed` says the
+    gate of every unit one by one, -1 for a unit that belongs to none.
     """
 
     name: str
     group: int = 1
     strided: bool = False
     uneven: tuple[tuple[int, int], ...] = ()
+    listed: tuple[int, ...] = dataclasses.field(default=(), metadata=LEFT_OUT)
 
     def __post_init__(self):
         if not isinstance(self.name, str):
@@ -40,9 +45,14 @@ class Label:
         check_flag("Label", "strided", self.strided)
         for part in self.uneven if isinstance(self.uneven, tuple) else (self.uneven,):
             check_shape("Label", "a part of uneven", part, 2)
+        listed = self.listed if isinstance(self.listed, tuple) else (self.listed,)
+        for gate in listed:
+            check_size("Label", "a listed gate", gate, minimum=-1)
 
     def gate(self, unit: int, width: int) -> int:
         """The index of the gate that unit `unit` of a layer of `width` units belongs to."""
+        if self.listed:
+            return self.listed[unit]
         first_unit = first_gate = 0
         for units, gates in self.uneven:
             if unit < first_unit + units * gates:
@@ -52,6 +62,8 @@ class Label:
 
     def gates(self, width: int) -> np.ndarray:
         """The gates of all units of a layer of `width` units."""
+        if self.listed:
+            return np.array(self.listed)
         if self.uneven:
             starts = itertools.accumulate([0, *(gates for _, gates in self.uneven[:-1])])
             parts = zip(starts, self.uneven, strict=True)
@@ -102,6 +114,8 @@ class Layer(eqx.Module):
             raise TypeError(f"Layer: activation must be one of dc.activations, such as ReLU(); got {self.activation!r}")
         if self.label is not None and not isinstance(self.label, Label):
             raise TypeError(f"Layer: label must be a dc.Label or None; got {self.label!r}")
+        if self.label is not None and self.label.listed and len(self.label.listed) != self.out_size:
+            raise ValueError(f"Layer: the label lists {len(self.label.listed)} gates for {self.out_size} units")
         check_bias("Layer", self.bias, self.out_size)
 
     @property

@@ -8,6 +8,7 @@ inline`, which teaches the notebook to draw figures).
 from .fractals import fractal as fractal, truncations as truncations
 from .networks import network as network
 from .results import basin as basin, spectrum as spectrum
+from .sharpness import sharpness as sharpness
 from .sparsity import sparsification as sparsification
 from .training import (
     fft_basin as fft_basin,
@@ -24,6 +25,7 @@ __all__ = [
     "fractal_curves",
     "fractal_depths",
     "network",
+    "sharpness",
     "sparsification",
     "spectrum",
     "truncations",

@@ -11,11 +11,8 @@ from .._arithmetic.exactness import is_exact_on
 from .._checks import check_dtype
 from .._compose.rounding import dense_sums
 from ..construction import Claim, Construction, Rewritten, Robustness, as_network
-from ..linear import AbstractLinear, Composed, SignPatterns
 from ..network import Network, flat_layers, own
-
-# Claims count on what these do one after another too: a bias is added to finished sums, and factors run apart.
-_IN_STEPS = (SignPatterns, Composed)
+from ._core import keeps_an_order
 
 
 def densify(network: Any) -> Any:
@@ -39,7 +36,7 @@ def densify(network: Any) -> Any:
     """
     if isinstance(network, Construction):
         dense = densify(network.network)
-        changed = [_keeps_an_order(layer.linear) for layer in flat_layers(network.network)]
+        changed = [keeps_an_order(layer.linear) for layer in flat_layers(network.network)]
         claim = _summed_anew(network, dense, changed) if any(changed) else network.claim
         return Construction(dense, claim, Rewritten("densify", network))
     network = as_network("densify", network)
@@ -55,15 +52,6 @@ def _summed_anew(stored: Construction, dense: Network, changed: list[bool]) -> C
             f"densify: the rounding of {claim.target.name} as dense matrices can't be bounded; densify its network"
         )
     return found
-
-
-def _keeps_an_order(linear: AbstractLinear) -> bool:
-    """Whether a map, or one of those that it is joined from, sums in an order of its own."""
-    return any(map(_is_ordered, jax.tree.leaves(linear, is_leaf=_is_ordered)))
-
-
-def _is_ordered(part: Any) -> bool:
-    return isinstance(part, _IN_STEPS) or (isinstance(part, AbstractLinear) and part.summation != "any")
 
 
 def sparsity_pattern(network: Any) -> tuple[np.ndarray, ...]:

@@ -17,6 +17,7 @@ from .functions import (
     BooleanFunction as BooleanFunction,
     Largest as Largest,
     Parity as Parity,
+    PiecewiseAffine as PiecewiseAffine,
     Polynomial as Polynomial,
     Product as Product,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Largest",
     "Parallel",
     "Parity",
+    "PiecewiseAffine",
     "Polynomial",
     "Product",
     "Realified",

@@ -99,6 +99,109 @@ class Largest(Formula):
         return x.max(axis=-1, keepdims=True)
 
 
+@dataclasses.dataclass(frozen=True, init=False)
+class PiecewiseAffine(Formula):
+    """The largest of some affine functions, less the largest of others.
+
+    Every continuous piecewise affine function of real numbers is of this form, and every function that a ReLU
+    network computes.
+
+    Args:
+        rising: shape `(pieces, n + 1)`, or `(outputs, pieces, n + 1)`: a row holds the `n` slopes of an affine
+            function and its constant.
+        falling: likewise, what is taken off; nothing by default.
+
+    Raises:
+        ValueError: other shapes, sizes that differ, or numbers that aren't finite.
+
+    Example:
+        >>> import deepconstruct as dc, numpy as np
+        >>> tent = dc.targets.PiecewiseAffine([[2, 0]], falling=[[0, 0], [4, -2]])  # 2x - max(0, 4x - 2)
+        >>> tent(np.array([[0.25], [0.5], [1.0]])).tolist()
+        [[0.5], [1.0], [0.0]]
+    """
+
+    rising: StaticArray
+    falling: StaticArray
+
+    def __init__(self, rising: Any, falling: Any = None):
+        rows = _pieces("rising", rising)
+        off = np.zeros((rows.shape[0], 1, rows.shape[2])) if falling is None else _pieces("falling", falling)
+        object.__setattr__(self, "rising", StaticArray(rows))
+        object.__setattr__(self, "falling", StaticArray(off))
+        self.__post_init__()
+
+    def __post_init__(self):
+        shapes = []
+        for argument in ("rising", "falling"):
+            rows = check_static("PiecewiseAffine", argument, getattr(self, argument), np.float64, 3)
+            if 0 in rows.shape or rows.shape[-1] < 2:
+                raise ValueError(
+                    f"PiecewiseAffine: {argument} must have shape (pieces, n + 1) or (outputs, pieces, n + 1), none of "
+                    f"them 0 and n at least 1; got {rows.shape}"
+                )
+            if not np.all(np.isfinite(rows)):
+                raise ValueError(f"PiecewiseAffine: {argument} must be finite; got {rows.tolist()}")
+            shapes.append((rows.shape[0], rows.shape[2]))
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "PiecewiseAffine: rising and falling must be of as many outputs and inputs; got "
+                f"{self.rising.array.shape} and {self.falling.array.shape}"
+            )
+
+    @property
+    def n(self) -> int:
+        """The number of inputs."""
+        return self.rising.array.shape[-1] - 1
+
+    @property
+    def name(self):
+        pieces = self.rising.array.shape[1], self.falling.array.shape[1]
+        return f"piecewise affine({self.n} inputs, {pieces[0]} - {pieces[1]} pieces)"
+
+    def _evaluate(self, x):
+        x = inexact(x)
+        return _most(self.rising.array, x) - _most(self.falling.array, x)
+
+    def _exactness(self, given):
+        return own(self, given if given == "rational" else None)
+
+    def _exact(self, x):
+        x, number = unified(x)
+        up, down = (
+            (x[..., None, None, :] * rows[..., :-1]).sum(axis=-1) + rows[..., -1]
+            for rows in (_objects(part.array, number) for part in (self.rising, self.falling))
+        )
+        return up.max(axis=-1) - down.max(axis=-1)
+
+
+def _most(rows: np.ndarray, x: Any) -> Any:
+    """The largest of affine functions, `(outputs, pieces, n + 1)`, at `(*batch, n)`."""
+    outputs, pieces, size = rows.shape
+    columns = rows.reshape((1,) * (x.ndim - 1) + (outputs * pieces, size))
+    total = like(x, columns[..., -1])
+    for at in range(size - 1):
+        total = total + x[..., at : at + 1] * like(x, columns[..., at])
+    return total.reshape((*x.shape[:-1], outputs, pieces)).max(axis=-1)
+
+
+def _pieces(argument: str, rows: Any) -> np.ndarray:
+    try:
+        found = np.array(rows.array if isinstance(rows, StaticArray) else rows, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"PiecewiseAffine: {argument} must be an array of numbers; got {rows!r}") from None
+    if found.ndim not in (2, 3):
+        raise ValueError(
+            f"PiecewiseAffine: {argument} must have the axes (pieces, n + 1) or (outputs, pieces, n + 1); "
+            f"got the shape {found.shape}"
+        )
+    return found[None] if found.ndim == 2 else found
+
+
+def _objects(rows: np.ndarray, number: Callable[[Any], Any]) -> np.ndarray:
+    return np.array([number(Fraction(value)) for value in rows.ravel().tolist()], object).reshape(rows.shape)
+
+
 def _product(x: np.ndarray) -> np.ndarray:
     x = x if is_small(x, 1) else unified(x)[0]
     return x.prod(axis=-1, keepdims=True)

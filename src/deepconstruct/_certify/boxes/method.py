@@ -1,4 +1,4 @@
-"""Proof by boxes: ReLU and step networks on fractals, and of few inputs against the largest of them.
+"""Proof by boxes: ReLU and step networks on fractals, and of few inputs against piecewise affine functions.
 
 `boxes_fractals` and `boxes_regions` say what is shown, and how; here is what both have in common: the network is one
 of this library's, of real finite weights, and its rounding is that of the claims' model.
@@ -67,7 +67,7 @@ def _run(construction: Construction, options: Options) -> Certificate:
 METHOD = Method(
     name="boxes",
     where="ReLU and step networks on fractals of up to 4 coordinates, and ReLU networks of up to 4 inputs in a box "
-    "that give the largest of them or affine functions",
+    "against piecewise affine functions",
     does="boxes, or regions between kinks, are cut until network and rounding are decided on each",
     verdicts=("proved",),
     applies=_applies,

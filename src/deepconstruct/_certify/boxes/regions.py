@@ -1,4 +1,4 @@
-"""That a ReLU network on a box of few inputs gives the largest of them, or affine functions of them.
+"""That a ReLU network on a box of few inputs computes a piecewise affine function of them.
 
     |fl(N)(x') - target(x)| <= |fl(N)(x') - N(x')| + |N(x') - target(x')| + |target(x') - target(x)|
 
@@ -15,10 +15,10 @@ import numpy as np
 from ...activations import Step
 from ...construction import Claim, spread
 from ...domains import Box, Space
-from ...targets import Largest, Polynomial
 from ..certificate import Evidence
 from .forms import Runner, on_boxes
 from .pieces import Piece, Regions, pieces_of
+from .polytopes import Polytopes, negative
 from .search import Undecided
 
 _LARGEST = 4
@@ -44,33 +44,33 @@ def unfit(claim: Claim) -> str | None:
     domain, target = claim.domain, claim.target
     pieces = pieces_of(target)
     if type(domain) is not Box or pieces is None:
-        return f"on boxes, regions are about largest numbers and affine functions; got {target.name} on {domain}"
-    size = target.n if isinstance(target, Largest) else target.variables if isinstance(target, Polynomial) else 0
-    if size != domain.size or len(pieces) != claim.codomain.size:
+        return f"on boxes, regions are about piecewise affine functions; got {target.name} on {domain}"
+    if len(pieces) != claim.codomain.size or any(len(several[0].value) != domain.size + 1 for several in pieces):
         return f"{target.name} has other sizes than {domain} and {claim.codomain}"
     if domain.size > _LARGEST:
         return f"regions are cut in up to {_LARGEST} dimensions; {domain} has {domain.size}"
     if not domain.low < domain.high:
         return f"{domain} is a single point"
-    if not _holds(claim, pieces):
-        return f"{claim.codomain} doesn't hold all values of {target.name}"
+    if type(claim.codomain) not in (Box, Space):
+        return f"regions are about spaces and boxes of values; got {claim.codomain}"
     return None
 
 
 def _holds(claim: Claim, pieces: list[list[Piece]]) -> bool:
+    """Whether the codomain is shown to hold the target's values."""
     domain, codomain = claim.domain, claim.codomain
     assert isinstance(domain, Box)
-    if type(codomain) is Space:
+    if not isinstance(codomain, Box):
         return True
-    if type(codomain) is not Box:
-        return False
-    ends = Fraction(domain.low), Fraction(domain.high)
-
-    def most(row: list[Fraction]) -> Fraction:
-        return sum((max(factor * end for end in ends) for factor in row[:-1]), row[-1])
-
-    rows = [list(piece.value) for several in pieces for piece in several]
-    return all(most(row) <= codomain.high and most([-value for value in row]) <= -codomain.low for row in rows)
+    low, high = Fraction(codomain.low), Fraction(codomain.high)
+    polytopes = Polytopes(Fraction(domain.low), Fraction(domain.high), domain.size)
+    return all(
+        polytopes.most(piece.value, piece.constraints, high) <= high
+        and polytopes.most(negative(piece.value), piece.constraints, -low) <= -low
+        for several in pieces
+        for piece in several
+        if not polytopes.is_flat(piece.constraints)
+    )
 
 
 def proved(claim: Claim, runner: Runner) -> tuple[float | tuple[float, ...], Evidence, float]:
@@ -83,6 +83,8 @@ def proved(claim: Claim, runner: Runner) -> tuple[float | tuple[float, ...], Evi
     assert pieces is not None
     if any(kind is Step for stage in runner.stages for kind, _ in stage.kinds):
         raise Undecided("between steps a network isn't continuous")
+    if not _holds(claim, pieces):
+        raise Undecided(f"{claim.codomain} isn't shown to hold all values of {claim.target.name}")
     slope = max(sum(map(abs, piece.value[:-1])) for several in pieces for piece in several)
     robust = claim.robustness
     if 0 < robust.radius < math.inf and min(spread(robust.gain, len(pieces))) >= slope:
