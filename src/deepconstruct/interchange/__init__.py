@@ -1,4 +1,4 @@
-"""Networks written in other formats."""
+"""Networks in other formats."""
 
 from .c_code import to_c as to_c
 from .onnx_reading import from_onnx as from_onnx

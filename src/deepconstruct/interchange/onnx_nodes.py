@@ -1,14 +1,17 @@
 """What nodes do to values: one function an operator."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..activations import join
+from .._static import to_jax
+from ..activations import AbstractActivation, Identity, join
+from ..linear import Dense
 from .onnx_units import Z, activation_of
-from .onnx_values import Value, applied, matrix_map, scaled, started
+from .onnx_values import Value, applied, diagonal, started
 
 
 class Node:
@@ -20,14 +23,17 @@ class Node:
         attributes: by name; what a rule has looked at is taken away.
         outputs: how many there are.
         opset: the version of the operators.
+        dtype: of all values and weights.
     """
 
-    def __init__(self, label: str, inputs: list[Any], attributes: dict[str, Any], outputs: int, opset: int):
+    def __init__(
+        self, label: str, inputs: list[Any], attributes: dict[str, Any], *, outputs: int, opset: int, dtype: np.dtype
+    ):
         self.label, self.inputs, self.attributes = label, inputs, attributes
-        self.outputs, self.opset = outputs, opset
+        self.outputs, self.opset, self.dtype = outputs, opset, dtype
 
     def refusal(self, reason: str) -> ValueError:
-        return ValueError(f"from_onnx: {self.label}: {reason}")
+        return ValueError(f"{self.label}: {reason}")
 
     def value(self, index: int = 0) -> Value:
         """An input that depends on the network's."""
@@ -36,19 +42,35 @@ class Node:
             raise self.refusal(f"its input {index} must depend on the network's input, and not be a constant")
         return found
 
-    def constant(self, index: int) -> np.ndarray:
-        """An input that is a constant."""
+    def numbers(self, index: int) -> np.ndarray:
+        """An input that is a constant of weights."""
+        found = self._constant(index)
+        if found.dtype != self.dtype:
+            raise self.refusal(f"its input {index} must be of {self.dtype}, as the network's input; got {found.dtype}")
+        if not np.all(np.isfinite(found)):
+            raise self.refusal(f"its input {index} must be finite; got {found[~np.isfinite(found)][0]}")
+        return found
+
+    def sizes(self, index: int) -> list[int]:
+        """An input that is a constant of sizes."""
+        found = self._constant(index)
+        if found.dtype.kind != "i":
+            raise self.refusal(f"its input {index} must hold integers; got {found.dtype}")
+        return [int(size) for size in found.ravel()]
+
+    def _constant(self, index: int) -> np.ndarray:
         found = self.inputs[index] if index < len(self.inputs) else None
         if not isinstance(found, np.ndarray):
             raise self.refusal(f"its input {index} must be a constant")
         return found
 
-    def pair(self) -> tuple[Value, Any, bool]:
-        """The value and the other of two inputs, and whether the value stands first."""
+    def operands(self) -> tuple[Value, Value | np.ndarray]:
+        """The value and the other of two inputs that may come in any order."""
         if len(self.inputs) != 2:
             raise self.refusal("it must have two inputs")
-        first = isinstance(self.inputs[0], Value)
-        return (self.value(0), self.inputs[1], True) if first else (self.value(1), self.inputs[0], False)
+        first = 0 if isinstance(self.inputs[0], Value) else 1
+        other = self.inputs[1 - first]
+        return self.value(first), other if isinstance(other, Value) else self.numbers(1 - first)
 
     def finish(self) -> None:
         """Refuse attributes that no rule has looked at."""
@@ -66,8 +88,16 @@ def _spread(node: Node, value: Value, constant: np.ndarray) -> np.ndarray:
     return spread.ravel()
 
 
+def _number(node: Node, value: Value, constant: np.ndarray) -> Any:
+    """A constant of one element as that number; `None` if it has more."""
+    if constant.size != 1:
+        return None
+    _spread(node, value, constant)
+    return constant.ravel()[0]
+
+
 def _gemm(node: Node) -> Value:
-    value, matrix = node.value(0), node.constant(1)
+    value, matrix = node.value(0), node.numbers(1)
     for name in ("alpha", "beta"):
         if node.attributes.pop(name, 1.0) != 1:
             raise node.refusal(f"{name} must be 1, since its product with weights would be rounded")
@@ -75,17 +105,16 @@ def _gemm(node: Node) -> Value:
         raise node.refusal("transA must be 0")
     if matrix.ndim != 2 or not value.batched or len(value.features) != 1:
         raise node.refusal("it must multiply (batch, features) by a matrix")
-    matrix = matrix if node.attributes.pop("transB", 0) else matrix.T
-    made = _product(node, value, matrix)
+    made = _product(node, value, matrix if node.attributes.pop("transB", 0) else matrix.T)
     if len(node.inputs) < 3 or node.inputs[2] is None:
         return made
-    return dataclasses.replace(made, bias=_spread(node, made, node.constant(2)))
+    return dataclasses.replace(made, bias=_spread(node, made, node.numbers(2)))
 
 
 def _matmul(node: Node) -> Value:
     if not isinstance(node.inputs[0], Value):
         raise node.refusal("the constant matrix must stand second, as inputs are rows")
-    matrix = node.constant(1)
+    matrix = node.numbers(1)
     if matrix.ndim != 2:
         raise node.refusal(f"it must multiply by a matrix; got shape {matrix.shape}")
     return _product(node, node.value(0), matrix.T)
@@ -94,69 +123,62 @@ def _matmul(node: Node) -> Value:
 def _product(node: Node, value: Value, matrix: np.ndarray) -> Value:
     if not value.is_flat or value.features[-1] != matrix.shape[1] or 0 in matrix.shape:
         raise node.refusal(f"a matrix of shape {matrix.shape[::-1]} doesn't fit features {value.features}")
-    return started(value, node.label, matrix_map(matrix), None)
+    return started(value, node.label, Dense(to_jax(np.ascontiguousarray(matrix))), None)
 
 
 def _add(node: Node) -> Value:
-    value, other, _ = node.pair()
-    if isinstance(other, Value):
-        return _joined(node, "plus", *node.inputs)
-    return _shifted(node, value, other)
+    value, other = node.operands()
+    return _joined(node, "plus", value, other) if isinstance(other, Value) else _shifted(node, value, other)
 
 
 def _sub(node: Node) -> Value:
-    value, other, first = node.pair()
-    if isinstance(other, Value) or not first:
+    if not isinstance(node.inputs[0], Value) or not isinstance(node.operands()[1], np.ndarray):
         raise node.refusal("only constants can be subtracted")
-    return _shifted(node, value, -other)
+    return _shifted(node, node.value(), -node.numbers(1))
 
 
 def _shifted(node: Node, value: Value, constant: np.ndarray) -> Value:
     numbers = _spread(node, value, constant)
     if value.is_open:
         return dataclasses.replace(value, bias=numbers, node=node.label)
-    if constant.size == 1:
-        return applied(value, node.label, "add", value.units, constant.reshape(())[()])
-    return started(value, node.label, None, numbers)
+    number = _number(node, value, constant)
+    if number is None:
+        return started(value, node.label, None, numbers)
+    return applied(value, node.label, "add", value.units, number)
 
 
 def _mul(node: Node) -> Value:
-    value, other, _ = node.pair()
+    value, other = node.operands()
     if isinstance(other, Value):
-        return _joined(node, "times", *node.inputs)
-    numbers = _spread(node, value, other)
-    if other.size == 1:
-        return applied(value, node.label, "mul", value.units, other.reshape(())[()])
-    return scaled(value, node.label, numbers)
+        return _joined(node, "times", value, other)
+    number = _number(node, value, other)
+    if number is None:
+        return started(value, node.label, diagonal(_spread(node, value, other)), None)
+    return applied(value, node.label, "mul", value.units, number)
 
 
 def _div(node: Node) -> Value:
-    value, other, first = node.pair()
-    if isinstance(other, Value) or not first or not other.all():
-        raise node.refusal("it must divide by constants that aren't 0")
-    inverse = 1 / other
-    if np.all(np.abs(np.frexp(other)[0]) == 0.5):
-        numbers = _spread(node, value, inverse)
-        is_one = other.size == 1
-        made = applied(value, node.label, "mul", value.units, inverse.reshape(())[()]) if is_one else None
-        return scaled(value, node.label, numbers) if made is None else made
-    if other.size != 1:
-        raise node.refusal("it must divide by powers of two: others would be rounded; multiply by constants instead")
-    return applied(value, node.label, "div", value.units, other.reshape(())[()])
+    value, number = node.value(), _number(node, node.value(), node.numbers(1))
+    if number is None or number == 0:
+        raise node.refusal("it must divide by one number that isn't 0; multiply by constants instead")
+    inverse = 1 / number
+    is_exact = abs(np.frexp(number)[0]) == 0.5 and np.finfo(node.dtype).tiny <= abs(inverse) < np.inf
+    # Others would be rounded; all that they may be is a part of GELU written out.
+    operator, factor = ("mul", inverse) if is_exact else ("div", number)
+    return applied(value, node.label, operator, value.units, factor)
 
 
 def _pow(node: Node) -> Value:
-    value, power = node.value(0), node.constant(1)
-    n = float(power.reshape(-1)[0]) if power.size == 1 else 0
-    if n != int(n) or not 1 <= n <= 2**20:
+    value, power = node.value(), node._constant(1)
+    n = float(power.ravel()[0]) if power.size == 1 else 0.0
+    if not n.is_integer() or not 1 <= n <= 2**20:
         raise node.refusal("the power must be one integer of at least 1")
     return applied(value, node.label, "pow", value.units, int(n))
 
 
 def _joined(node: Node, operator: str, first: Value, second: Value) -> Value:
     """Two expressions of the same sums as one."""
-    same = all(getattr(first, name) is getattr(second, name) for name in ("layers", "linear", "bias", "whole"))
-    if not same or first.features != second.features or first.start != second.start:
+    if not first.has_sums_of(second):
         raise node.refusal("it joins two branches: networks are chains of layers here")
     return applied(first, node.label, operator, first.units, second.units)
 
@@ -179,10 +201,10 @@ def _softmax(node: Node) -> Value:
     return applied(value, node.label, "softmax", value.units)
 
 
-def _check_last(node: Node, value: Value, axis: int) -> None:
+def _check_last(node: Node, value: Value, axis: Any) -> None:
     rank = len(value.features) + value.batched
     if axis not in (-1, rank - 1) or not value.is_flat:
-        raise node.refusal(f"its axis must be that of all features, the last; got axis {axis}")
+        raise node.refusal(f"its axis must be the last, and hold all features; got axis {axis}")
 
 
 def _flatten(node: Node) -> Value:
@@ -193,14 +215,13 @@ def _flatten(node: Node) -> Value:
 
 
 def _reshape(node: Node) -> Value:
-    value, shape = node.value(), [int(size) for size in node.constant(1).ravel()]
-    node.attributes.pop("allowzero", 0)
+    value, shape = node.value(), node.sizes(1)
     rows, rest = shape[:1], shape[1:]
-    known = int(np.prod([size for size in rest if size != -1], dtype=object)) if rest else 0
-    if -1 in rest and known > 0 and rows != [-1]:
+    known = math.prod(size for size in rest if size != -1)
+    if rest.count(-1) == 1 and known > 0 and rows != [-1]:
         rest = [value.size // known if size == -1 else size for size in rest]
-    fits = value.batched and rest and min(rest) > 0 and np.prod(rest, dtype=object) == value.size
-    if not fits or rows[0] not in (-1, 0, value.batch):
+    fits = value.batched and rest and min(rest) > 0 and math.prod(rest) == value.size
+    if not fits or rows[0] not in (-1, 0, value.batch) or node.attributes.pop("allowzero", 0):
         raise node.refusal(f"it must keep the axis of the batch and all features; got shape {shape}")
     return dataclasses.replace(value, features=tuple(rest), node=node.label)
 
@@ -208,8 +229,8 @@ def _reshape(node: Node) -> Value:
 def _split(node: Node) -> list[Value]:
     value = node.value()
     _check_last(node, value, node.attributes.pop("axis", 0))
-    sizes = _sizes(node, value)
-    if sum(sizes) != value.size or min(sizes) < 1 or len(sizes) != node.outputs:
+    sizes = _part_sizes(node, value)
+    if len(sizes) != node.outputs or min(sizes) < 1 or sum(sizes) != value.size:
         raise node.refusal(f"its parts must be of all {value.size} features; got sizes {sizes}")
     if value.whole is not None or value.units != Z:
         value = started(value, node.label, None, None)
@@ -220,19 +241,19 @@ def _split(node: Node) -> list[Value]:
     ]
 
 
-def _sizes(node: Node, value: Value) -> list[int]:
+def _part_sizes(node: Node, value: Value) -> list[int]:
     given = node.attributes.pop("split", None)
-    node.attributes.pop("num_outputs", None)
+    node.attributes.pop("num_outputs", None)  # they are counted
     if len(node.inputs) > 1:
-        given = node.constant(1).ravel()
+        given = node.sizes(1)
     if given is None:
         each = -(-value.size // node.outputs)
         given = [each] * (node.outputs - 1) + [value.size - each * (node.outputs - 1)]
-    return [int(size) for size in given]
+    return list(given)
 
 
 def _concat(node: Node) -> Value:
-    parts = [node.value(index) for index in range(len(node.inputs))]
+    parts = [node.value(index) for index in range(max(len(node.inputs), 1))]
     axis, whole = node.attributes.pop("axis", None), parts[0].whole
     ends = np.cumsum([0, *(part.size for part in parts)])
     if whole is None or any(part.whole is not whole for part in parts):
@@ -242,11 +263,11 @@ def _concat(node: Node) -> Value:
     _check_last(node, whole, axis)
     found = [_activation(node, part) for part in parts]
     joined = join([(activation, part.size) for activation, part in zip(found, parts, strict=True)])
-    return applied(whole, node.label, "is", joined)
+    return applied(whole, node.label, "is", Z, joined)
 
 
-def _activation(node: Node, part: Value) -> Any:
-    found = activation_of(part.units)
+def _activation(node: Node, part: Value) -> AbstractActivation:
+    found = Identity() if part.units == Z else activation_of(part.units)
     if found is None:
         raise node.refusal(f"{part.node} gives no activation of dc.activations")
     return found

@@ -1,7 +1,7 @@
 """Elementwise nodes as one activation: expressions of the sums `z` of a layer, and which activations they are.
 
-An expression is a tuple: `("z",)`; an operator and its arguments, such as `("sigmoid", ("mul", ("z",), 10.0))`;
-or `("is", activation)` for one that is known already.
+An expression is a tuple: `("z",)`, or an operator and its arguments, such as `("sigmoid", ("mul", ("z",), 10.0))`;
+`("is", ("z",), activation)` is an activation that is known already.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,6 @@ Z: Expression = ("z",)
 LONGEST = 64
 
 _PLAIN: dict[Expression, AbstractActivation] = {
-    Z: activations.Identity(),
     ("relu", Z): activations.ReLU(),
     ("sign", ("relu", Z)): activations.Step(),
     ("sigmoid", Z): activations.Sigmoid(),
@@ -44,7 +43,7 @@ def activation_of(expression: Expression) -> AbstractActivation | None:
     if expression in _PLAIN:
         return _PLAIN[expression]
     match expression:
-        case ("is", activation):
+        case ("is", ("z",), activation):
             return activation
         case ("gelu", ("z",), approximate):
             return activations.GELU(approximate)
@@ -58,24 +57,26 @@ def activation_of(expression: Expression) -> AbstractActivation | None:
 def stages(expression: Expression) -> list[Expression] | None:
     """Expressions that are applied one after another, each an activation, or a number added or multiplied.
 
-    `None` where there are none.
+    They are none for `z` itself, and `None` where there are no such.
     """
-    if activation_of(expression) is not None or _is_affine(expression):
-        return [expression]
-    inner = sorted(set(_parts(expression)) - {expression, Z}, key=size, reverse=True)
-    for part in inner:
-        outer = _replaced(expression, part, ("w",))
-        if Z in set(_parts(outer)):
-            continue
-        outer = _replaced(outer, ("w",), Z)
-        before = stages(part) if activation_of(outer) is not None or _is_affine(outer) else None
-        if before is not None:
-            return [*before, outer]
-    return None
+    cuts = sorted({part for part in _parts(expression) if _is_cut(expression, part)}, key=size)
+    found: dict[Expression, list[Expression]] = {Z: []}
+    for index, upper in enumerate(cuts):
+        for lower in cuts[:index]:  # as much as can be one activation first
+            outer = _replaced(upper, lower, Z)
+            if lower in found and (_is_affine(outer) or activation_of(outer) is not None):
+                found[upper] = [*found[lower], outer]
+                break
+    return found.get(expression)
+
+
+def _is_cut(expression: Expression, part: Expression) -> bool:
+    """Whether an expression is one of this part of it alone."""
+    return Z not in _parts(_replaced(expression, part, ("w",)))
 
 
 def _is_affine(expression: Expression) -> bool:
-    return expression[0] in ("add", "mul") and expression[1] == Z and not isinstance(expression[2], tuple)
+    return expression[0] in ("add", "mul") and expression[1] == Z
 
 
 def _parts(expression: Expression) -> Iterator[Expression]:
@@ -98,27 +99,29 @@ def _gelu(expression: Expression) -> AbstractActivation | None:
     if len(factors) != 2 or len(others) != 1 or not _near(constant, 0.5):
         return None
     match others[0]:
-        case ("add", ("erf", inner), one) if one == 1 and _is_scaled(inner, np.sqrt(0.5), Z):
+        case ("add", ("erf", inner), one) if one == 1 and _is_scaled(inner, np.sqrt(0.5)):
             return activations.GELU(approximate=False)
-        case ("add", ("tanh", inner), one) if one == 1:
-            return activations.GELU(approximate=True) if _is_tanh_argument(inner) else None
+        case ("add", ("tanh", inner), one) if one == 1 and _is_tanh_argument(inner):
+            return activations.GELU(approximate=True)
     return None
 
 
+def _is_scaled(expression: Expression, scale: float) -> bool:
+    constant, factors = _factors(expression)
+    return factors == [Z] and _near(constant, scale)
+
+
 def _is_tanh_argument(expression: Expression) -> bool:
+    """Whether it is `sqrt(2 / pi) (z + 0.044715 z^3)`."""
     constant, factors = _factors(expression)
     if not _near(constant, np.sqrt(2 / np.pi)) or len(factors) != 1 or factors[0][0] != "plus":
         return False
-    _, first, second = factors[0]
-    cube = second if first == Z else first
-    small, powers = _factors(cube)
-    is_cube = powers == [("pow", Z, 3)] or powers == [Z, Z, Z]
-    return Z in (first, second) and is_cube and _near(small, 0.044715)
-
-
-def _is_scaled(expression: Expression, scale: float, of: Expression) -> bool:
-    constant, factors = _factors(expression)
-    return factors == [of] and _near(constant, scale)
+    terms = list(factors[0][1:])
+    if Z not in terms:
+        return False
+    terms.remove(Z)
+    small, powers = _factors(terms[0])
+    return powers in ([("pow", Z, 3)], [Z, Z, Z]) and _near(small, 0.044715)
 
 
 def _factors(expression: Expression) -> tuple[float, list[Expression]]:
@@ -126,10 +129,10 @@ def _factors(expression: Expression) -> tuple[float, list[Expression]]:
     match expression:
         case ("mul", inner, scale):
             constant, factors = _factors(inner)
-            return constant * scale, factors
-        case ("div", inner, scale) if scale != 0:
+            return constant * float(scale), factors
+        case ("div", inner, scale):
             constant, factors = _factors(inner)
-            return constant / scale, factors
+            return constant / float(scale), factors
         case ("times", first, second):
             (one, left), (two, right) = _factors(first), _factors(second)
             return one * two, [*left, *right]
