@@ -214,9 +214,9 @@ REFUSED = {
     r"node 'y' \(MatMul\): it must multiply by a matrix; got shape \(2, 3, 3\)": "y = MatMul(x, wide)",
     r"node 'a' \(Relu\): its input 0 must depend on the network's input": "a = Relu(w) c = MatMul(a, x) y = Relu(c)",
     r"node 'y' \(Add\): it joins two branches": "a = MatMul(x, wt) c = Relu(a) d = MatMul(x, wt) y = Add(c, d)",
-    r"node 'y' \(Add\): what it is made of is no activation": "a = MatMul(x, wt) c = Relu(a) y = Add(c, a)",
+    r"node 'y' \(Add\): what it is made of is no activation of dc.activations": "a = MatMul(x, wt) c = Relu(a) y = Add(c, a)",
     r"node 'y' \(Sub\): only constants can be subtracted": "y = Sub(three, x)",
-    r"node 'y' \(Div\): it must divide by one number that isn't 0; multiply by const": "a = MatMul(x, wt) y = Div(a, b)",
+    r"node 'y' \(Div\): it must divide by one number that isn't 0": "a = MatMul(x, wt) y = Div(a, b)",
     r"node 'y' \(Div\): what it is made of is no activation": "y = Div(x, s)",
     r"node 'y' \(Div\): it must divide by one number that": "y = Div(x, zero)",
     r"node 'y' \(Pow\): the power must be one integer of at least 1": "y = Pow(x, s)",
@@ -225,7 +225,7 @@ REFUSED = {
     r"node 'y' \(Flatten\): its axis must be 1, that behind the batch": "y = Flatten<axis=0>(x)",
     r"node 'y' \(Reshape\): it must keep the axis of the batch .*; got shape \[3, -1\]": "y = Reshape(x, wrong)",
     r"node 'a, c' \(Split\): its parts must be of all 3 features; got": "a, c = Split<axis=1>(x, parts) y = Relu(a)",
-    r"node 'a, c' \(Split\): parts of a layer's units can only be activated": (
+    r"node 'a, c' \(Split\): parts of a layer's units can only be activated and concatenated": (
         "a, c = Split<axis=1>(x, uneven) y = Mul(a, row)"
     ),
     r"node 'y' \(Concat\): it joins branches": "a = Relu(x) y = Concat<axis=1>(a, x)",
@@ -245,7 +245,7 @@ REFUSED = {
     r"node 'y' \(Gemm\): its input 1 must be finite; got nan": "y = Gemm<transB=1>(x, bad)",
     r"node 'y' \(MatMul\): its input 1 must be of float32, as the network's input; got int64": "y = MatMul(x, parts)",
     r"node 'y' \(Reshape\): its input 1 must hold integers; got float32": "y = Reshape(x, three)",
-    r"node 'y' \(Relu\): parts of a layer's units can only be activated": (
+    r"node 'y' \(Relu\): parts of a layer's units can only be activated and concatenated": (
         "a, c = Split<axis=1>(x, uneven) y = Relu(c)"
     ),
     r"node 'y' \(Relu\): there are two values 'y'": "y = MatMul(x, wt) y = Relu(x)",
@@ -275,9 +275,7 @@ def test_graphs_that_are_no_chains_of_one_input_are_refused():
             dc.interchange.from_onnx(model_of("y = Relu(x)", shape))
     with pytest.raises(ValueError, match="from_onnx: input 'x' must be of float16, float32 or float64; got int64"):
         dc.interchange.from_onnx(model_of("y = Relu(x)", "int64[n, 3]"))
-    with pytest.raises(
-        ValueError, match="from_onnx: node 'y' .*: its input 1 must be of float64, as the network's input; got"
-    ):
+    with pytest.raises(ValueError, match=r"node 'y' .*: its input 1 must be of float64, as the network's input; got"):
         dc.interchange.from_onnx(model_of("y = Gemm(x, wt)", "double[n, 3]"))
     for opset in (6, 99):
         with pytest.raises(ValueError, match=r"from_onnx: the opset must be from .*; got \[[0-9]+\]"):
@@ -287,15 +285,17 @@ def test_graphs_that_are_no_chains_of_one_input_are_refused():
 def test_untrusted_parts_are_refused():
     model = model_of("y = Gemm(x, wt)")
     outside = onnx.ModelProto.FromString(model.SerializeToString())
-    onnx.external_data_helper.set_external_data(outside.graph.initializer[0], "/etc/passwd")
-    with pytest.raises(ValueError, match="from_onnx: tensor 'wt' lies in another file, which isn't read; store it"):
+    outside.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    with pytest.raises(
+        ValueError, match="from_onnx: tensor 'wt' lies in another file, which isn't read; store it inside"
+    ):
         dc.interchange.from_onnx(outside)
     large = onnx.ModelProto.FromString(model.SerializeToString())
     large.graph.initializer[0].dims[:] = [2**40, 2**20]
     with pytest.raises(ValueError, match="from_onnx: tensor 'wt' doesn't hold what it promises"):
         dc.interchange.from_onnx(large)
     text = onnx.ModelProto.FromString(model.SerializeToString())
-    text.graph.initializer[0].CopyFrom(onnx.helper.make_tensor("wt", onnx.TensorProto.STRING, [1], [b"a"]))
+    text.graph.initializer[0].data_type = onnx.TensorProto.STRING
     with pytest.raises(ValueError, match="from_onnx: tensor 'wt' must hold floats or sizes; got STRING"):
         dc.interchange.from_onnx(text)
     parts = onnx.ModelProto.FromString(model.SerializeToString())
@@ -326,7 +326,9 @@ def test_files_are_checked(tmp_path):
         dc.interchange.from_onnx(tmp_path / "none.onnx")
     with pytest.raises(ValueError, match="from_onnx: the content is malformed"):
         dc.interchange.from_onnx(b"\xff\xff\xff")
-    with pytest.raises(ValueError, match=r"from_onnx: the content is no ONNX model \(it has no graph, or doesn't say"):
+    with pytest.raises(
+        ValueError, match=r"from_onnx: the content is no ONNX model \(it has no graph, or doesn't say of which opset\)"
+    ):
         dc.interchange.from_onnx(b"")
     with pytest.raises(TypeError, match=r"from_onnx: expected a path or bytes; got int"):
         dc.interchange.from_onnx(3)
@@ -367,7 +369,7 @@ def refusals(read, content, times, seed):
     """How often a reader refuses damaged content; a `ValueError` is all that it may raise."""
     rng, count = np.random.default_rng(seed), 0
     for _ in range(times):
-        wrong = rng.bytes(rng.integers(0, 200)) if rng.random() < 0.1 else damaged(content, rng)
+        wrong = rng.bytes(int(rng.integers(0, 200))) if rng.random() < 0.1 else damaged(content, rng)
         try:
             read(wrong)
         except ValueError as error:
