@@ -4,8 +4,7 @@ import importlib
 from typing import Any
 
 _EXTRA = "'deepconstruct[interchange]'"
-# Those that only read and write files come with the extra; frameworks are the user's own.
-_INSTALLS = {"onnx": _EXTRA, "safetensors": _EXTRA, "torch": "torch", "flax": "flax"}
+_INSTALLS = {"onnx": _EXTRA}
 
 
 def package(owner: str, module: str) -> Any:
