@@ -229,6 +229,8 @@ def test_constants_go_into_the_biases():
     found = prune_dead(always, domain=Box(1, -1, 1))
     assert counts(found)[0] == 1
     assert np.asarray(found.layers[1].bias).tolist() == [3.0]
+    edge = one_hidden([[1.0]], [0.0], [[3.0]], "step")
+    assert counts(prune_dead(edge, domain=Box(1, 0, 1)))[1] == 2  # a step is off at 0
     empty = network(([[0.0], [0.0], [1.0]], [2.0, -2.0, 0.0], "relu"), ([[3.0, 5.0, 1.0]], [1.0], "identity"))
     found = prune_dead(empty, domain=Space(1))
     assert (counts(found)[0], np.asarray(found.layers[1].bias).tolist()) == (1, [7.0])
@@ -375,15 +377,45 @@ def test_scales_beyond_the_dtype_are_left():
     assert as_matrix(simplify(one_hidden([[2.0]], [0.0], [[least]])).layers[1].linear).tolist() == [[2 * least]]
 
 
+def test_numbers_that_scales_would_lose_are_no_proof():
+    """In double precision quotients and squares of scales may be 0, and differ all the same."""
+    wide, scaled = [2.0**1000, 2.0**-1000], [[2.0**1000, 2.0**-1001]]
+    pairs = [
+        (([wide], [0.0], [[1.0]]), (scaled, [0.0], [[1.0]])),
+        (([[2.0**900]], [2.0**-900], [[1.0]]), ([[2.0**900]], [0.0], [[1.0]])),
+        (([[2.0**-600]], [0.0], [[1.0]], "square"), ([[2.0**-600]], [0.0], [[2.0]], "square")),
+        (([wide, scaled[0]], [0.0, 1.0], [[1.0, 1.0]]), ([wide], [0.0], [[2.0]])),
+    ]
+    for first, second in pairs:
+        a, b = one_hidden(*first, dtype="float64"), one_hidden(*second, dtype="float64")
+        for net in (a, b):
+            assert same(net, simplify(net, domain=Box(net.in_size, 0, 1)), inputs(net.in_size, Box(net.in_size, 0, 1)))
+            assert dc.equivalent(net, net, Box(net.in_size, 0, 1)).verdict == "equal"
+        assert not is_same_form(*(normal_form(net, Box(net.in_size, 0, 1)) for net in (a, b)))
+
+
+def test_layers_without_units_are_left():
+    none = np.zeros(0, int)
+    to_none = dc.linear.Sparse(none, none, np.zeros(0, "float32"), (0, 2))
+    from_none = dc.linear.Sparse(none, none, np.zeros(0, "float32"), (1, 0))
+    given = Network((Layer(to_none, None, "relu"), Layer(from_none, np.ones(1, "float32"))))
+    for rule in RULES:
+        found = rule(given, **({"domain": Space(2)} if rule in (prune_dead, simplify) else {}))
+        assert counts(found) == (0, 0)
+
+
 def test_a_claim_is_not_kept_where_scaled_sums_might_overflow():
-    """The sums of the scaled unit would be 2^100 times as large."""
-    given = one_hidden([[2.0**-100]], [0.0], [[2.0**100]])
-    claim = dc.Claim(dc.Target("f", jax.nn.relu), Box(1, 0, 2.0**100), Space(1), dc.Bound(1e-3, 1e-3))
-    assert as_matrix(simplify(given).layers[0].linear).tolist() == [[1.0]]
-    one = dc.claim(given, claim)
-    two = dc.claim(network(([[2.0**-100], [2.0**-100]], [0.0, 0.0], "relu"), ([[1.0, 1.0]], None, "identity")), claim)
-    assert as_matrix(simplify(claiming(one, domain=Box(1, 0, 2.0**127))).network.layers[0].linear).size == 1
-    assert simplify(two).claim.error == claim.error
+    """Scaled, the sum of both inputs would be beyond the range of single precision."""
+    given = one_hidden(np.full((3, 2), 2.0**-100), np.zeros(3), np.full((1, 3), 2.0**90))
+    target = dc.Target("f", lambda x: 3 * 2.0**-10 * x.sum(axis=-1, keepdims=True))
+    claim = dc.Claim(target, Box(2, 0, 2.0**127), Space(1), dc.Bound(2.0**105))
+    x = np.full((1, 2), 2.0**127, "float32")
+    assert not np.isfinite(simplify(given)(x)).any()
+    found = simplify(dc.claim(given, claim))
+    assert np.array_equal(found(x), given(x))
+    low = claiming(dc.claim(given, claim), domain=Box(2, 0, 2.0**120))
+    assert counts(simplify(low))[0] == 1
+    assert simplify(low).claim.error.largest > claim.error.largest
 
 
 def test_labels_follow_their_units():
@@ -447,6 +479,30 @@ def test_products_that_round_are_kept_as_factors():
     folded = merge_affine(exact)
     assert len(folded.layers) == 2
     assert same(exact, folded, inputs(2))
+
+
+def test_products_that_overflow_are_not_made():
+    given = network(
+        ([[2.0**700]], [2.0**700], "identity"),
+        ([[2.0**700]], [0.0], "relu"),
+        ([[1.0]], None, "identity"),
+        dtype="float64",
+    )
+    assert len(merge_affine(given).layers) == 3
+    unbiased = network(
+        ([[2.0**700]], None, "identity"), ([[2.0**700]], None, "relu"), ([[1.0]], None, "identity"), dtype="float64"
+    )
+    assert type(merge_affine(unbiased).layers[0].linear) is Composed
+
+
+def test_a_product_that_would_ruin_a_claim_is_kept_as_factors():
+    given = network(
+        ([[1.0], [-1.0]], None, "identity"), ([[2.0**20 + 1, 2.0**20]], [0.0], "relu"), ([[1.0]], None, "identity")
+    )
+    claim = dc.Claim(dc.Target("f", jax.nn.relu), Box(1, 0, 1), Space(1), dc.Bound(1e-12))
+    assert as_matrix(merge_affine(given).layers[0].linear).tolist() == [[1.0]]
+    found = merge_affine(dc.claim(given, claim))
+    assert (type(found.network.layers[0].linear), found.claim) == (Composed, claim)
 
 
 def test_folded_claims_certify():

@@ -44,6 +44,7 @@ def test_what_a_sum_is_off_passes_on_by_the_slope_of_all_that_read_it():
     assert found == pytest.approx(float(own + 2 * UNIT * THIRD), rel=1e-5)
 
 
+@pytest.mark.parametrize("sizes", [(1, 4, 3, 1), (2, 5, 4, 1), (3, 6, 6, 5, 1), (1, 1, 1), (2, 1)])
 def test_bounds_hold_for_random_networks_and_joining_keeps_the_function(sizes):
     generator = np.random.default_rng(0)
     grid = np.array(list(itertools.product(np.arange(-8, 9) / 8, repeat=sizes[0])))[:, : sizes[0]]
@@ -86,7 +87,11 @@ def accepted(folder):
 
 def test_the_standalone_checker_accepts_what_is_written(tmp_path, capsys):
     for family, answer, disguised in KINDS:
-        assert accepted(saved(tmp_path / f"{family}{answer}{disguised}", made(family, answer, disguised)))
+        folder = saved(tmp_path / f"{family}{answer}{disguised}", made(family, answer, disguised))
+        layers = made(family, answer, disguised).problem.layers
+        found = check.network_of((folder / "model.onnx").read_bytes())
+        assert found == (rational(layers), layers[0][0].shape[1])
+        assert accepted(folder)
     assert capsys.readouterr().out.count("accepted: ") == len(KINDS)
     command = ["python", "-S", "-E", check.__file__, tmp_path / "pairholdsTrue" / "it"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

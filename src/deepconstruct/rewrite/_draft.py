@@ -140,12 +140,13 @@ def result(
     found, told = changed(careful=False)
     if isinstance(given, Construction):
         kept, claim = changed(careful=True)[0], kept_claim(given, found, **told, exact=exact)
-        if claim is None or not _is_worth(given.claim, claim, _units(found) < _units(kept)):
+        if claim is None or not is_worth(given.claim, claim, is_smaller=_units(found) < _units(kept)):
             found, told, exact = kept, {}, True
     return rewritten(rule, given, found, **told, exact=exact)
 
 
-def _is_worth(before: Claim, after: Claim, is_smaller: bool) -> bool:
+def is_worth(before: Claim, after: Claim, *, is_smaller: bool) -> bool:
+    """Whether a claim is as good as before, or little worse for a smaller network."""
     if after.robustness.radius != before.robustness.radius:
         return False
     return after.error == before.error or (is_smaller and after.error.largest <= _WORTH * before.error.largest)
