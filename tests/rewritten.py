@@ -3,6 +3,7 @@
 # pyright: reportArgumentType=false
 
 import hypothesis.strategies as st
+import jax
 import numpy as np
 
 import deepconstruct as dc
