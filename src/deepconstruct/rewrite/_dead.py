@@ -10,7 +10,8 @@ from ..construction import Construction
 from ..domains import AbstractDomain
 from ..network import Network
 from ._core import Rows, fits
-from ._draft import Draft, Moves, express, nearest, real_network, result
+from ._draft import Draft, real_network, result
+from ._moves import Moves, express, nearest
 from ._ranges import Ends, behind, degree, everything, real_sums, running_sums
 from ._scales import scales_of
 
