@@ -4,7 +4,8 @@ import importlib
 from typing import Any
 
 _EXTRA = "'deepconstruct[interchange]'"
-_INSTALLS = {"onnx": _EXTRA}
+# What to install: frameworks are the user's own, and no part of the extra.
+_INSTALLS = {"onnx": _EXTRA, "torch": "torch"}
 
 
 def package(owner: str, module: str) -> Any:

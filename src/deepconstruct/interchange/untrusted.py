@@ -42,6 +42,7 @@ def refused(name: str) -> Iterator[None]:
         with np.errstate(all="ignore"):
             yield
     except ValueError as error:
-        raise ValueError(f"{name}: {str(error)[:1000]}") from error
+        message = str(error).removeprefix(f"{name.split(':')[0]}: ")  # the name says whose message it is
+        raise ValueError(f"{name}: {message[:1000]}") from error
     except Exception as error:
         raise ValueError(f"{name} is malformed ({type(error).__name__}: {str(error)[:500]})") from error
