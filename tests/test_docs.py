@@ -36,6 +36,8 @@ MODULES = [
     "plot",
     "experiments",
     "interchange",
+    "rewrite",
+    "benchmarks",
 ]
 
 # The examples of these modules take more than two seconds.

@@ -35,7 +35,7 @@ def rewritten(
         rounds: which of the new layers (repeated blocks unrolled) may round otherwise than the given network does:
             whose runs aren't runs of it in some order. By default none does: units that were dropped gave zeros,
             or they were permuted, or scaled by powers of two.
-        flushed: which of the new layers hold smaller sums than before, so that more of them may be flushed to zero.
+        flushed: which of the new layers hold sums of other sizes than before: smaller ones may be flushed to zero.
         exact: whether the new weights compute the same function over the reals; where they were rounded, each
             once and in a layer that `rounds`, that is added to the claim.
 
@@ -94,6 +94,8 @@ def _added(claim: Claim, layers: tuple[Layer, ...], changed: list[bool], lost: l
                 terms, sums = layer.in_size + 4, float(np.max(moduli_through(layer, reach), initial=0.0))
                 local = gamma(terms, u) * sums if is_changed else 0.0
                 local += 2 * terms * tiny * (1 + float(np.max(reach, initial=0.0)))
+                if not sums <= float(jnp.finfo(claim.dtype).max):
+                    return math.inf  # they may overflow where others didn't
                 total += local * sensitivity if local and sensitivity else 0.0
             low, high = layer_range(layer, low, high)
     return total if math.isfinite(total) else math.inf
