@@ -127,7 +127,7 @@ def test_all_kinds_of_changes_are_there_and_nothing_tells_them():
     assert set(Counter(row.kind for row in key)) == {"unit", "part", "dead", "cancelling", "active"}
     assert isinstance(network.origin, dc.origins.Stated)
     assert all(layer.label is None for layer in network.network.layers)
-    assert all(type(layer.linear) in {linear.Sparse, linear.Dense} for layer in network.network.layers)
+    assert all(type(layer.linear) in {linear.Sparse, linear.Dense} for layer in flat_layers(network.network))
     assert len(key) == dc.cost(network).neurons
     for layer in network.network.layers[:-1]:  # decoys aren't behind the units that are there
         mine = [row for row in key if row.layer == 0]
@@ -168,7 +168,7 @@ def test_dead_units_are_dead_within_the_radius():
         corners = np.where(rng.integers(0, 2, (200, len(low))), high + radius, low - radius).astype(claim.dtype)
         dead = [(row.layer, row.unit) for row in key if row.kind == "dead"]
         assert dead, name
-        _, read = dc.run_with(network, corners, read=dead)
+        _, read = dc.run_with(network, corners, read=[*dead])
         assert not any(np.any(values) for values in read), name
 
 
@@ -192,6 +192,25 @@ def test_linear_layers_whose_weights_would_round_are_not_mixed():
         network, dc.Claim(dc.Target("f", lambda x: x[..., :1]), *boxes, error=99.0, dtype="float32")
     )
     assert not any(row.kind == "mixed" for row in dc.disguise(construction, strength="mixed", key=0)[1])
+
+
+@pytest.mark.slow
+def test_simplifying_undoes_reversible_disguises():
+    for name in entries("relu", "step"):
+        construction = built(name)
+        domain, seeds = construction.claim.domain, 6 if dc.cost(construction).neurons < 20 else 1
+        bare = dc.cost(dc.rewrite.simplify(construction.network, domain=domain))
+        for seed in range(seeds):
+            network, key = hidden(name, seed=seed)
+            assert key.is_reversible
+            found = dc.cost(dc.rewrite.simplify(network.network, domain=domain))
+            assert (found.neurons, found.synapses) == (bare.neurons, bare.synapses), (name, seed)
+
+
+@pytest.mark.slow
+def test_disguises_are_proved_equal():
+    for name in entries("relu", "step", "square"):
+        assert dc.equivalent(built(name), hidden(name)[0]).verdict == "equal", name
 
 
 @pytest.mark.slow
@@ -283,15 +302,15 @@ def test_keys_are_tables():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: dc.disguise(dc.parity(4).network, key=0), TypeError, "disguise: expected a Construction; got Netw"),
+        (lambda: dc.disguise(dc.parity(4).network, key=0), TypeError, "disguise: expected a Construction; got Netw"),  # pyright: ignore
         (lambda: dc.disguise(dc.parity(4), strength="strong", key=0), ValueError, "disguise: strength must be one"),
         (lambda: dc.disguise(dc.parity(4), strength=6, key=0), ValueError, "disguise: strength must be one of"),
-        (lambda: dc.disguise(dc.parity(4), key=0.5), TypeError, "disguise: key must be one PRNG key"),
+        (lambda: dc.disguise(dc.parity(4), key=0.5), TypeError, "disguise: key must be one PRNG key"),  # pyright: ignore
         (lambda: dc.disguise(dc.parity(4), key=True), TypeError, "disguise: key must be one PRNG key"),
         (lambda: dc.disguise(built("bits_to_signs"), key=0), ValueError, "has no hidden layer of units that can be"),
         (lambda: dc.disguise(dc.fft(8), key=0), TypeError, "disguise: weights must be real; got complex ones"),
-        (lambda: dc.score(3, {}), TypeError, "score: key must be an AnswerKey of dc.disguise; got int"),
-        (lambda: dc.score(hidden("parity")[1], []), TypeError, "score: answer must be a dict from places"),
+        (lambda: dc.score(3, {}), TypeError, "score: key must be an AnswerKey of dc.disguise; got int"),  # pyright: ignore
+        (lambda: dc.score(hidden("parity")[1], []), TypeError, "score: answer must be a dict from places"),  # pyright: ignore
         (lambda: dc.score(hidden("parity")[1], {(9, 0): 1}), ValueError, "score: answer must name hidden units"),
         (lambda: hidden("parity")[1].places(0, 99), ValueError, "no unit stands for unit 99 of layer 0"),
         (

@@ -71,8 +71,9 @@ def disguise(
 
     Exactness:
         The function over the real numbers stays, on the domain and within the radius of the claim. An exact claim
-        stays exact. Elsewhere what other sums may round is added to the claim, as much as its error
-        times fifteen, if less doesn't do. Permuted and scaled networks of plain sums compute the same bits, if sums run in one order.
+        stays exact. Elsewhere what other sums may round is added to the claim: as little as fifteen times its error
+        if that can be, else what it is. Permuted and scaled networks of plain sums compute the same bits, if sums run
+        in one order.
 
     Cost:
         Up to about twice the neurons, and eight units more in narrow layers.

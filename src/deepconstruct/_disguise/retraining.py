@@ -11,7 +11,7 @@ from ..losses import sampled
 from ..network import Network
 from ..rewrite import densify
 
-_NOISE, _RATE, _STEPS, _BATCH = 0.01, 1e-4, 200, 128
+_NOISE, _RATE, _STEPS, _BATCH = 0.001, 1e-4, 1000, 128
 
 
 def retrained(network: Network, claim: Claim, key: PRNGKeyArray) -> Network:

@@ -144,11 +144,11 @@ def mixed(work: Work, index: int) -> bool:
             return False
         first[target], second[:, source] = sums, rest
     work.rounds[index] = work.rounds[index + 1] = True
-    rows, behind_rows = np.nonzero(first[:, :-1]), np.nonzero(second)
+    (rows, cols), (rows_behind, cols_behind) = np.nonzero(first[:, :-1]), np.nonzero(second)
     work.put(
         index,
-        units.with_entries(*rows, first[rows], bias=first[:, -1], gates=np.full(units.out_size, -1)),
-        behind.with_entries(*behind_rows, second[behind_rows]),
+        units.with_entries(rows, cols, first[rows, cols], bias=first[:, -1], gates=np.full(units.out_size, -1)),
+        behind.with_entries(rows_behind, cols_behind, second[rows_behind, cols_behind]),
         [Tag("mixed")] * units.out_size,
     )
     return True
