@@ -1,6 +1,6 @@
 """Configuration of the documentation: `sphinx-build -W --keep-going -b html docs docs/_build/html`.
 
-With `-t stored` the pages of notebooks show the outputs stored in them, and aren't executed.
+With `-t stored` nothing is executed: the pages of notebooks show the outputs stored in them, other pages none.
 """
 
 import re
@@ -35,8 +35,10 @@ exclude_patterns = ["_build", "jupyter_execute", "**.ipynb_checkpoints"]
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
-nb_execution_mode = "force"
-nb_execution_excludepatterns = list(NOTEBOOKS.values()) if tags.has("stored") else []  # noqa: F821  (Sphinx's)
+_stored = tags.has("stored")  # noqa: F821  (Sphinx's)
+nb_execution_mode = "off" if _stored else "force"
+# Only what executes a page says in which language its cells are.
+suppress_warnings = ["myst-nb.lexer"] if _stored else []
 nb_execution_raise_on_error = True
 nb_execution_timeout = 180
 nb_merge_streams = True

@@ -13,7 +13,7 @@ import numpy as np
 
 import deepconstruct as dc
 from deepconstruct._bias import bias_vector
-from deepconstruct.activations import AbstractActivation, Identity, Power, ReLU, Square, Step
+from deepconstruct.activations import AbstractActivation, Concatenate, Identity, Power, ReLU, Square, Step
 from deepconstruct.linear import AbstractLinear, Composed, DirectSum, Stack
 from deepconstruct.network import flat_layers
 from deepconstruct.targets import AbstractTarget, Polynomial
@@ -81,6 +81,12 @@ def apply_linear(linear: AbstractLinear, x: Dyadic) -> Dyadic:
 
 def activate(activation: AbstractActivation, z: Dyadic) -> Dyadic:
     """An activation that keeps rationals rational."""
+    if isinstance(activation, Concatenate):
+        cuts = np.cumsum(activation.widths)[:-1]
+        pieces = zip(activation.activations, np.split(z.integers, cuts, axis=-1), strict=True)
+        parts = [activate(part, Dyadic(piece, z.digits)) for part, piece in pieces]
+        digits = max(part.digits for part in parts)
+        return Dyadic(np.concatenate([part.to(digits) for part in parts], axis=-1), digits)
     if isinstance(activation, Identity):
         return z
     if isinstance(activation, ReLU):

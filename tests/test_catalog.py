@@ -138,7 +138,15 @@ TEXTS = [
     ("960 level - 1192 for level > 1", (2, 3, 7), lambda n: (96 + 192) + (n - 2) * (768 + 192) + (384 + 48) + 8),
     ("108 level - 105 for level > 1", (2, 3, 7), lambda n: (24 + 36) + (n - 2) * (72 + 36) + (36 + 12) + 3),
     ("36 level + 1", ANY, lambda n: (12 + 12) + (n - 1) * (24 + 12) + (8 + 4) + 1),
+    # The entries of the eigenvectors, sin(i j pi / (n + 1)), that aren't 0, and the readout.
+    ("n^2 + 2 n - sum of gcd(j, n + 1) for j = 1 .. n", (1, 2, 3, 5, 8, 16, 35), lambda n: n + nonzero_sines(n)),
+    # A factor of a covariance for every class.
+    ("3 n^2 + 3 n", (1, 2, 3, 5, 8), lambda n: 3 * (n * n + n)),
 ]
+
+
+def nonzero_sines(n):
+    return sum(i * j % (n + 1) != 0 for i in range(1, n + 1) for j in range(1, n + 1))
 
 
 def over_half(n, summand):
@@ -292,12 +300,13 @@ def test_arguments_have_the_same_names_and_order_in_all_builders(name):
 
 
 def test_the_table_counts_what_is_built():
-    table = dc.catalog.table(["parity", "fft", "parity_bounded_depth", "quadratic_form"], dtype=None)
+    names = ["parity", "fft", "parity_bounded_depth", "quadratic_form"]
+    table = dc.catalog.table(names, dtype=None)
     assert len(table) == 4
     rows = {row.name: row for row in table.rows}
     assert rows["parity"].synapses == rows["parity"].expected == 90
     assert rows["parity_bounded_depth"].size == "n=16, depth=3"
-    assert rows["quadratic_form"].expected is None
+    assert rows["quadratic_form"].synapses == rows["quadratic_form"].expected == 68
     head, *lines = repr(table).splitlines()
     assert head.split() == ["name", "computes", "size", "depth", "neurons", "synapses", "theorem", "expected", "error"]
     assert [line.split()[0] for line in lines] == list(rows)

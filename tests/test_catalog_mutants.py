@@ -137,11 +137,14 @@ def check(count, seed=0):
     return {kind: {v: verdicts.count(v) for v in dict.fromkeys(verdicts)} for kind, verdicts in found.items()}
 
 
+run = jax.jit(lambda network, x: network(x))
+
+
 def fails(construction, example):
     claim, x = construction.claim, np.array([example], construction.network.dtype)
     wanted = claim.target.wide(x)
     # Another layout may sum in another order.
-    got = [np.asarray(construction.network(run))[:1] for run in (x, np.repeat(x, 4, axis=0))]
+    got = [np.asarray(run(construction.network, points))[:1] for points in (x, np.repeat(x, 4, axis=0))]
     error = max(np.abs(values.astype(np.longdouble) - wanted).max() for values in got)
     return not error <= claim.error.largest * (1 - 2**-20)
 

@@ -56,7 +56,7 @@ def kill_at(monkeypatch, write):
     monkeypatch.setattr(atomic.os, "replace", replace)
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("every, writes", [(None, 50), (1, 50), (7, 8), (50, 1), (1000, 1)])
 def test_checkpoints_change_nothing(tmp_path, every, writes, monkeypatch):
     written = []

@@ -195,6 +195,7 @@ def test_networks_see_the_same_points_by_the_key():
     assert again.accuracy[0] == found.accuracy[0] != other.accuracy[0]
 
 
+@pytest.mark.slow
 def test_outputs_above_the_threshold_are_positive():
     networks = [constant(value) for value in (-0.25, 0.25, 0.5, 0.75)]
     _, y = SEEN.sample(KEY, COUNT, dtype="float32")

@@ -64,3 +64,16 @@ def test_targets_take_integers_of_any_kind(target):
     for dtype in ("bool", "uint8", "int64", "float16"):
         x = np.array([0, 1], dtype)
         assert np.array_equal(np.asarray(target(x), float), formula(x.astype(float)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("build", [dc.bits_to_signs, dc.signs_to_bits])
+def test_the_radius_ends_before_sums_overflow(build, dtype):
+    construction, largest = build(1, dtype=dtype), float(jnp.finfo(dtype).max)
+    radius = construction.claim.robustness.radius
+    assert largest / 8 < radius < largest
+    for sign in (-1.0, 1.0):
+        x = np.array([[sign * radius * 0.99]]).astype(dtype)
+        delta = float(abs(x[0, 0].astype(float) - sign))
+        wanted = construction.claim.target.wide(np.array([[sign]])).astype(float)
+        assert abs(float(construction(x)[0, 0]) - wanted[0, 0]) <= construction.claim.allowance(delta)

@@ -69,7 +69,7 @@ def test_smooth_gates_of_two_activations_differ():
 
 def test_what_no_point_shows_and_no_proof_covers_is_undecided():
     one = dc.Network.from_matrices([[[1.0]], [[1.0]]], [[0.0], None], "sigmoid")
-    two = dc.Network.from_matrices([[[1.0], [1.0]], [[0.5, 0.5]]], [[0.0, 0.0], None], "sigmoid")
+    two = dc.Network.from_matrices([[[-1.0]], [[-1.0]]], [[0.0], [1.0]], "sigmoid")
     found = dc.equivalent(one, two, Box(1, -1, 1))
     assert found.verdict == "undecided"
     assert found.reasons

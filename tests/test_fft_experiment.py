@@ -77,6 +77,7 @@ def test_the_squared_penalty_is_another(trained):
     assert not np.array_equal(squared.trained.errors, trained.trained.errors)
 
 
+@pytest.mark.slow
 def test_a_store_keeps_what_is_done(tmp_path, trained):
     first = fft_basin(**SETTING, store=tmp_path, key=jax.random.key(0))
     assert [path.name for path in tmp_path.iterdir()] == ["fft-n4-500-0.005-0.0001-v1"]

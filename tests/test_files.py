@@ -206,6 +206,7 @@ def test_ensembles_made_by_vmap_come_back():
     assert digest(round_trip(ensemble)) == digest(ensemble)
 
 
+@pytest.mark.slow
 def test_ensembles_of_unequal_numbers_are_refused():
     network = stacked(dc.parity(4).network, 3)
     uneven = eqx.tree_at(lambda n: n.layers[0].bias, network, replace_fn=lambda leaf: leaf[:2])

@@ -113,7 +113,7 @@ def test_a_truncation_errs_by_what_the_curve_leaves_open(name, curve):
             assert abs(error - share) <= 3 * np.sqrt(share * (1 - share) / NUM)
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("curve", CURVES)
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_truncation_errs_on_just_the_negatives_that_leave_later(name, curve):
@@ -179,7 +179,7 @@ MARGINS = [
 ]
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("system,margins,level,dtype", MARGINS, ids=str)
 def test_points_keep_their_margins(system, margins, level, dtype):
     distribution = FractalDistribution(system, level, **margins)

@@ -69,7 +69,7 @@ def test_one_run_equals_a_plain_fit():
     assert found.accuracy[1, 0, 0, 1] == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["tanh", dc.activations.Tanh()])
 def test_hidden_units_have_the_activation_of_the_caller(activation):
     network = random_network(jax.random.key(0), (2, 3, 1), dc.activations.Tanh())

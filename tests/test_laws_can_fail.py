@@ -232,6 +232,18 @@ BROKEN = {
 MUTANTS = [(law, fault) for law, faults in BROKEN.items() for fault in faults]
 
 
+@pytest.fixture
+def first_failure():
+    """Hypothesis takes the first input that fails: simpler ones would take most of these tests' time."""
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    usual = hypothesis.settings.get_profile("deepconstruct")
+    hypothesis.settings.register_profile("first failure", usual, phases=phases)
+    hypothesis.settings.load_profile("first failure")
+    yield
+    hypothesis.settings.load_profile("deepconstruct")
+
+
+@pytest.mark.usefixtures("first_failure")
 @pytest.mark.parametrize("law,fault", MUTANTS)
 def test_a_law_catches_what_breaks_it(law, fault):
     with pytest.raises(AssertionError):

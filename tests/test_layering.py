@@ -29,6 +29,7 @@ ROWS = [
     {"catalog"},
     {"testing", "experiments"},
     {"plot", "interchange"},
+    {"benchmarks"},
     {"_tour", "_reproduce"},
     {"_cli"},
     {"__main__", "__init__"},

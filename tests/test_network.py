@@ -13,6 +13,7 @@ import pytest
 import deepconstruct as dc
 from deepconstruct import activations, linear
 from deepconstruct.network import flat_layers, plan
+from deepconstruct.network.running import run_layers
 
 
 def draw(*shape: int, seed: int = 0) -> np.ndarray:
@@ -368,3 +369,29 @@ def test_64_bit_weights_need_64_bit_jax():
     assert parity.startswith("parity: float64 needs 64-bit JAX")
     assert fft.startswith("fft: complex128 needs 64-bit JAX")
     assert dtypes == "float32 complex64"
+
+
+def test_networks_built_alike_are_traced_once(monkeypatch):
+    traces = []
+
+    def counted(layers, x):
+        traces.append(len(layers))
+        return run_layers(layers, x)
+
+    monkeypatch.setattr("deepconstruct.network.network.run_layers", counted)
+    for network in (dc.parity(29).network, dc.parity(29).network):
+        for x in (np.zeros((3, 29)), np.ones((3, 29))):
+            assert network(x).shape == (3, 1)
+    assert len(traces) == 1
+
+
+def test_a_layer_and_its_outputs_are_those_of_each_operation_alone():
+    network = dc.fractal(dc.systems.cantor_dust(), 3).network
+    x = np.random.default_rng(0).uniform(-1, 1, (5, 2)).astype(np.float32)
+    with jax.disable_jit():
+        wanted = dc.layer_outputs(network, x)
+        first = network.layers[0](x)
+    found = dc.layer_outputs(network, x)
+    assert len(found) == len(wanted)
+    for one, other in zip([*found, network.layers[0](x)], [*wanted, first], strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)

@@ -145,6 +145,7 @@ def test_l1_of_complex_weights_is_their_modulus():
     assert np.allclose(gradient.conj(), [[2 * (0.6 + 0.8j), 0]], rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_losses_add_up_with_one_key():
     parts = [losses.sampled(XOR.claim, 5), losses.l1(0.1), losses.l1(0.2, squared=True)]
     total = parts[0] + parts[1] + parts[2]
@@ -208,7 +209,7 @@ def test_complex_sgd_descends():
     assert np.allclose(jax.tree.leaves(fitted.network)[0], weight - 0.1 * (weight - target), rtol=1e-12)
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [7, 230])
 def test_a_progress_bar_changes_no_bit(steps):
     plain, shown = (

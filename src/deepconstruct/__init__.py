@@ -31,6 +31,7 @@ from .targets import Target as Target
 
 if TYPE_CHECKING:
     from . import (
+        benchmarks as benchmarks,
         bounds as bounds,
         catalog as catalog,
         data as data,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         interchange as interchange,
         losses as losses,
         plot as plot,
+        rewrite as rewrite,
         testing as testing,
     )
     from ._analysis.basin import BasinEstimate as BasinEstimate, basin as basin
@@ -82,6 +84,7 @@ origins = _origin
 # first use, so that a plain import stays quick; two need extras (matplotlib, hypothesis).
 _MODULES = (
     "activations",
+    "benchmarks",
     "bounds",
     "catalog",
     "data",
@@ -92,6 +95,7 @@ _MODULES = (
     "losses",
     "origins",
     "plot",
+    "rewrite",
     "systems",
     "targets",
     "testing",

@@ -1,4 +1,4 @@
-"""The command line: `deepconstruct tour`, `list`, `certify`, `check` and `reproduce`."""
+"""The command line: `deepconstruct tour`, `list`, `certify`, `check`, `reproduce` and `benchmark`."""
 
 import argparse
 import ast
@@ -15,13 +15,14 @@ from typing import Any
 
 import jax
 
-from . import __version__, catalog
+from . import __version__, benchmarks, catalog
 from ._analysis.cost import cost
 from ._certify import METHODS, certify
 from ._certify.check import main as check_files
 from ._checks import check_choice, hint
 from ._reproduce import EXPERIMENTS, reproduce, settings_of
 from ._tour import tour
+from .benchmarks.check import main as check_folders
 from .construction.entry import shown
 
 
@@ -67,8 +68,15 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_certify)
 
     recheck = commands.add_parser("check", help="recheck certificates of files with Python's standard library alone")
-    recheck.add_argument("files", nargs="+", metavar="FILE", help="what dc.save(path, construction, certificate) wrote")
-    recheck.set_defaults(run=lambda options: check_files(options.files))
+    recheck.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="what dc.save(path, construction, certificate) wrote, or a folder of 'deepconstruct benchmark'",
+    )
+    recheck.add_argument("--witnesses", type=Path, help="the folder of witnesses, for folders of 'benchmark'")
+    recheck.set_defaults(run=_check)
 
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
     again.add_argument("name", type=_experiment, help=f"which: {', '.join(sorted(EXPERIMENTS))}", metavar="NAME")
@@ -82,7 +90,24 @@ def _parser() -> argparse.ArgumentParser:
         help="change a setting, such as seeds=32; an unknown one lists them all",
     )
     again.set_defaults(run=_reproduce)
+    _add_benchmark(commands)
     return parser
+
+
+def _add_benchmark(commands: Any) -> None:
+    made = commands.add_parser("benchmark", help="instances for verifiers, with answers that are proved")
+    made.add_argument("kind", choices=("verification",), help="what: verification")
+    made.add_argument("--out", type=Path, required=True, help="folder for the instances and their list")
+    made.add_argument("--instances", type=int, default=50, help="how many (default: 50)")
+    made.add_argument("--seed", type=int, default=0, help="all follows from it; keep it as secret as the witnesses")
+    made.add_argument(
+        "--family", action="append", help="one of parity, fractal, circuit, polynomial, pair; as often as you like"
+    )
+    made.add_argument("--difficulty", action="append", type=int, help="as often as you like (default: 1, 2 and 3)")
+    made.add_argument("--timeout", type=int, default=300, help="seconds an instance, in instances.csv (default: 300)")
+    made.add_argument("--witnesses", type=Path, help="folder for the witnesses; without it none are written")
+    made.add_argument("--c", action="store_true", help="C with the property as assertions too")
+    made.set_defaults(run=_benchmark)
 
 
 def _experiment(name: str) -> str:
@@ -182,6 +207,29 @@ def _reproduce(options: argparse.Namespace) -> int:
         print(f"deepconstruct: interrupted; the same command goes on from what is in {folder}", file=sys.stderr)
         return 130
     print(f"Written to {folder}: report.md, figure.png and data.json")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    folders = [path for path in options.files if path.is_dir()]
+    files = [path for path in options.files if not path.is_dir()]
+    found = [check_files(files)] if files else []
+    found += [check_folders(folders, options.witnesses)] if folders else []
+    return max(found)
+
+
+def _benchmark(options: argparse.Namespace) -> int:
+    names = benchmarks.verification_set(
+        _made("benchmark", options.out),
+        instances=options.instances,
+        seed=options.seed,
+        families=options.family or tuple(benchmarks.FAMILIES),
+        difficulties=options.difficulty or (1, 2, 3),
+        witnesses=options.witnesses,
+        in_c=options.c,
+        timeout=options.timeout,
+    )
+    print(f"Written to {options.out}: {len(names)} instances, and instances.csv")
     return 0
 
 

@@ -7,6 +7,7 @@ and shown in the README's table. The entries stand at the end of their builders'
 import dataclasses
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -22,7 +23,7 @@ from .construction import Built, Construction, FanOut, Origin, Parallel, Repeate
 from .construction.entry import Entry, Formula, shown
 from .construction.origin import thawed
 from .constructions import BUILDERS
-from .rewrite import densify
+from .rewrite import densify, merge_affine, merge_duplicates, prune_dead, simplify
 
 __all__ = [
     "ENTRIES",
@@ -117,7 +118,17 @@ def rebuild(origin: Origin) -> Construction:
     raise ValueError(f"rebuild: nothing says how to build {origin}")
 
 
-_RULES = {"realify": realify, "densify": densify}
+_RULES = {
+    "realify": realify,
+    "densify": densify,
+    "merge_affine": merge_affine,
+    "merge_affine(linear=True)": partial(merge_affine, linear=True),
+    "merge_duplicates": merge_duplicates,
+    "merge_duplicates(rounded=True)": partial(merge_duplicates, rounded=True),
+    "prune_dead": prune_dead,
+    "simplify": simplify,
+    "simplify(affine=True)": partial(simplify, affine=True),
+}
 
 
 def _again(part: Construction) -> Construction:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from .._arithmetic.exactness import exact_digits
+from .._arithmetic.integers import products
 from .._arithmetic.running import Enclosure, enclose
 from .._arithmetic.trust import is_known
 from .._checks import check_available
@@ -18,12 +19,16 @@ from ..construction import Construction
 from ..construction.encoding import digest
 from ..domains import AbstractDomain
 from ..network import Network
+from ..rewrite import merge_affine
+from ..rewrite._simplify import is_same_form, normal_form
 from . import certify
 from .points.pointwise import RATIONAL, SMOOTH, points_of, runner, why_not_real
 from .polynomials.identity import polynomials_of
 from .polynomials.monomials import Unknown
 
 _MOST_INPUTS, _SAMPLES = 2**20, 256
+# Normal forms of networks of so many weights take a few seconds.
+_MOST_WEIGHTS = 2**15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +76,10 @@ def equivalent(
     """Whether two networks compute the same function of real numbers on a domain, with the weights that are stored.
 
     What they round when they run isn't asked. In this order: equal weights; every point of a finite domain,
-    exactly; polynomials multiplied out in rationals; the claims of two constructions, if both are proved to be
-    exactly the same target; and points of the domain, which may show a difference.
+    exactly; polynomials multiplied out in rationals; normal forms, as `dc.rewrite.simplify` makes them on the
+    domain's box, in rationals: equal ones are the same function there, of others nothing follows; the claims of two
+    constructions, if both are proved to be exactly the same target; and points of the domain, which may show a
+    difference.
 
     Args:
         a: a network or a construction.
@@ -108,6 +115,7 @@ def equivalent(
         "weights": _alike,
         "pointwise": _pointwise,
         "identity": _identity,
+        "normal forms": _normal_forms,
         "claims": _claims(a, b),
         "points": _points,
     }
@@ -198,6 +206,19 @@ def _identity(a: Network, b: Network, domain: AbstractDomain) -> dict[str, Any]:
     if first != second:
         raise _Undecided("the polynomials have other coefficients")
     return {"verdict": "equal"}
+
+
+def _normal_forms(a: Network, b: Network, domain: AbstractDomain) -> dict[str, Any]:
+    """Normal forms that are equal: each is the same function of real numbers on the domain's box as its network."""
+    _check_real(a, b, domain)
+    for net in (a, b):
+        if products(net) > _MOST_WEIGHTS:
+            raise _Undecided(f"one of the networks has more than {_MOST_WEIGHTS:,} weights")
+    for pair in ((a, b), tuple(merge_affine(net, linear=True) for net in (a, b))):
+        first, second = (normal_form(net, domain) for net in pair)
+        if first is not None and second is not None and is_same_form(first, second):
+            return {"verdict": "equal"}
+    raise _Undecided("the normal forms differ, or aren't known")
 
 
 def _claims(first: Any, second: Any) -> Way:

@@ -1,7 +1,6 @@
 """A network together with a claim about it."""
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -19,7 +18,7 @@ from .origin import Origin, Stated
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Construction:
-    """A network and a claim about it; call it as the network (it is compiled on its first call).
+    """A network and a claim about it; call it as the network.
 
     Not a pytree on purpose: `jax.tree.map(lambda w: w + 1, construction)` would keep a claim that
     no longer holds. Whatever changes the function takes `construction.network`.
@@ -74,7 +73,7 @@ class Construction:
                     raise ValueError(f"{self.name}: inputs must be finite; got NaN or infinity")
             else:
                 x = eqx.error_if(x, bad, f"{self.name}: inputs must be finite")
-        return _run(self.network, x, axis)
+        return self.network(x, axis=axis)
 
     def __repr__(self) -> str:
         claim, guess = self.claim, " (estimate)" if self.claim.is_estimate else ""
@@ -138,12 +137,6 @@ def as_network(owner: str, value: Any, *, read: bool = False) -> Network:
     if not read:
         check_weights(owner, network)
     return network
-
-
-@partial(jax.jit, static_argnums=2)
-def _run(network: Network, x: Array, axis: int) -> Array:
-    # Compiled, a call neither holds all intermediate arrays nor pays for every operation.
-    return network(x, axis=axis)
 
 
 def _check_fit(network: Network, claim: Claim) -> None:

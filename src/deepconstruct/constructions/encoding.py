@@ -3,9 +3,9 @@
 A bit `b` is the sign `1 - 2 b`, so a sign `s` is the bit `(1 - s) / 2`.
 """
 
-import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.rounding import unit_roundoff
@@ -17,8 +17,6 @@ from ..domains import AbstractDomain, Bits, Signs
 from ..linear import BlockDiagonal
 from ..network import Label, Layer, Network
 from ..targets import AbstractTarget, BitsToSigns, SignsToBits
-
-__all__ = ["bits_to_signs", "signs_to_bits"]
 
 __all__ = ["bits_to_signs", "signs_to_bits"]
 
@@ -38,7 +36,8 @@ def bits_to_signs(n: int, *, dtype: Any = None) -> Construction:
         ValueError: `n` below 1, or more than the machine's memory holds.
         TypeError: `n` isn't an integer.
 
-    *Exactness*: exact on bits, in every dtype. Inputs off by `delta` cost `2 delta`, and one rounding.
+    *Exactness*: exact on bits, in every dtype. Inputs off by `delta` cost `2 delta`, and one
+    rounding, up to a quarter of the largest number.
 
     *Cost*: one linear layer, which `series` merges into a nonlinear one behind it; `n` synapses.
 
@@ -68,7 +67,8 @@ def signs_to_bits(n: int, *, dtype: Any = None) -> Construction:
         ValueError: `n` below 1, or more than the machine's memory holds.
         TypeError: `n` isn't an integer.
 
-    *Exactness*: exact on signs, in every dtype. Inputs off by `delta` cost `delta / 2`, and one rounding.
+    *Exactness*: exact on signs, in every dtype. Inputs off by `delta` cost `delta / 2`, and
+    one rounding, up to a quarter of the largest number.
 
     *Cost*: one linear layer, which `series` merges into a nonlinear one behind it; `n` synapses.
 
@@ -98,11 +98,13 @@ def _affine(
     layer = Layer(linear, to_jax(np.full(n, shift), resolved), label=Label("sign" if slope == -2 else "bit"))
     # Multiplying by a power of two is exact, so the sum alone rounds: values of up to 1 + |slope| delta.
     u = unit_roundoff(resolved)
+    # So far off, twice an input and one is still a number of the dtype.
+    radius = float(jnp.finfo(resolved).max) / 4
     claim = Claim(
         target=target(n),  # pyright: ignore[reportCallIssue]
         domain=domain(n),  # pyright: ignore[reportCallIssue]
         codomain=codomain(n),  # pyright: ignore[reportCallIssue]
-        robustness=Robustness(math.inf, gain=abs(slope) * (1 + u), rounding=u),
+        robustness=Robustness(radius, gain=abs(slope) * (1 + u), rounding=u),
         dtype=resolved.name,
         source="b = (1 - s) / 2",
     )

@@ -16,7 +16,7 @@ from .._checks import as_numbers, cast, check_flag, check_shape, check_size
 from ..activations import AbstractActivation, Identity, Softmax, as_activation
 from ..linear import AbstractLinear, Dense, as_linear, as_matrix
 from ..linear.operator import floating
-from .inputs import dtype_of, is_template, prepared
+from .inputs import compiled, dtype_of, is_template, prepared
 
 # Fields of records that files and digests leave out where they have their default, as they came later.
 LEFT_OUT = {"left out": True}
@@ -172,6 +172,11 @@ class Layer(eqx.Module):
 def run_on_last_axis(owner: str, part: Any, x: Any) -> Array:
     """Run a layer or a block on the last axis of `x`."""
     x, _ = prepared(owner, part.in_size, dtype_of(part), x, -1)
+    return _run(part, x)
+
+
+@compiled
+def _run(part: Any, x: Array) -> Array:
     y = part.apply(x.reshape(math.prod(x.shape[:-1]), part.in_size, 1))
     return y.reshape(*x.shape[:-1], part.out_size)
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._checks import check_finite
-from .inputs import dtype_of, is_template, prepared
+from .inputs import compiled, dtype_of, is_template, prepared
 from .layer import Layer
 from .matrices import layers_from_matrices
 from .narrow import is_narrow, run_narrow
@@ -99,7 +99,7 @@ class Network(eqx.Module):
         return dtype_of(self.layers)
 
     def __call__(self, x: Any, *, axis: int = -1) -> Inexact[Array, "..."]:
-        """Run the network along one axis of `x`.
+        """Run the network along one axis of `x`, as one compiled function.
 
         Args:
             x: shape `(*batch, in_size)`, or with the features on `axis`; on a CPU `axis=0` is the
@@ -118,12 +118,7 @@ class Network(eqx.Module):
         """
         if is_template(self, x):
             return self  # pyright: ignore[reportReturnType]
-        x, axis = self._prepared(x, axis)
-        shape = x.shape
-        before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
-        x = x.reshape(before, self.in_size, after)
-        y = run_narrow(self.layers, x) if is_narrow(self.layers, before * after) else run_layers(self.layers, x)
-        return y.reshape(*shape[:axis], self.out_size, *shape[axis + 1 :])
+        return _run(self, *self._prepared(x, axis))
 
     def _prepared(self, x: Any, axis: Any = -1) -> tuple[Array, int]:
         check_single("Network", self.layers)
@@ -131,6 +126,15 @@ class Network(eqx.Module):
 
     def __repr__(self) -> str:
         return describe(self)
+
+
+@compiled
+def _run(network: Network, x: Array, axis: int) -> Array:
+    shape = x.shape
+    before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    x, layers = x.reshape(before, network.in_size, after), network.layers
+    y = run_narrow(layers, x) if is_narrow(layers, before * after) else run_layers(layers, x)
+    return y.reshape(*shape[:axis], network.out_size, *shape[axis + 1 :])
 
 
 def describe(network: Network) -> str:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from .._checks import is_concrete
+from .inputs import compiled
 from .layer import Layer
 from .network import Network
 from .repeat import Repeat
@@ -46,6 +47,11 @@ def layer_outputs(network: Network, x: Any) -> list[Inexact[Array, "*batch width
     """
     network = network_of("layer_outputs", network)
     x, _ = network._prepared(x)
+    return _outputs(network, x)
+
+
+@compiled
+def _outputs(network: Network, x: Array) -> list[Array]:
     batch = x.shape[:-1]
     h, outputs = x.reshape(math.prod(batch), network.in_size, 1), []
     for layer in flat_layers(network):

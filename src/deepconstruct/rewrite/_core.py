@@ -87,6 +87,11 @@ class Rows:
             gates=self.gates[units],
         )
 
+    def parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Columns and values of every row."""
+        cuts = np.searchsorted(self.rows, np.arange(1, self.out_size))
+        return list(zip(np.split(self.cols, cuts), np.split(self.values, cuts), strict=True))
+
     def matrix(self) -> np.ndarray:
         """The weights as a dense matrix."""
         matrix = np.zeros((self.out_size, self.in_size))
@@ -118,9 +123,15 @@ def rows_of(layer: Layer) -> Rows | None:
         activations=tuple(kind for kind, count in groups(layer.activation, width) for _ in range(count)),
         in_size=layer.in_size,
         name=None if label is None else label.name,
-        gates=np.full(width, -1) if label is None else np.asarray(label.gates(width)),
+        gates=np.full(width, -1) if label is None else _gates(label, width),
     )
     return empty.with_entries(rows.astype(np.int64), cols.astype(np.int64), values)
+
+
+def _gates(label: Label, width: int) -> np.ndarray:
+    """The gate of every unit, also where the parts of a label aren't those of the layer."""
+    gates = np.asarray(label.gates(width))
+    return gates if len(gates) == width else np.array([label.gate(unit, width) for unit in range(width)])
 
 
 def layer_of(rows: Rows, dtype: Any, *, like: Layer | None = None) -> Layer:

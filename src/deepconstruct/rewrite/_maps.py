@@ -9,9 +9,9 @@ from .._bias import bias_vector
 from .._checks import known
 from .._static import to_jax
 from ..activations import AbstractActivation, groups
-from ..construction import Construction
+from ..construction import Construction, as_network
 from ..linear import AbstractLinear, Composed, Dense, DirectSum, Identity, Kronecker, Permutation, Sparse, Stack
-from ..network import Layer, Network, Repeat
+from ..network import Layer, Network, Repeat, stack_size
 from ._core import is_vast, keeps_an_order, with_values
 
 
@@ -87,6 +87,18 @@ def with_numbers(linear: AbstractLinear, values: np.ndarray) -> AbstractLinear:
     return with_values(linear, values)
 
 
+def one_network(rule: str, given: Any) -> Network:
+    """The network of what is to be rewritten.
+
+    Raises:
+        TypeError: neither a network nor a construction, or a stack of networks.
+    """
+    network = as_network(rule, given)
+    if stack_size(network) is not None:
+        raise TypeError(f"{rule}: expected one network; got a stack of them. Rewrite those of dc.unstack(stack)")
+    return network
+
+
 def check_entries(rule: str, index: int, layer: Layer) -> None:
     """Refuse a map of all patterns of signs with too many entries to be written out."""
     if keeps_an_order(layer.linear) and is_vast(layer.linear):
@@ -134,4 +146,3 @@ def with_layers(network: Network, old: Sequence[Layer], new: Sequence[Layer]) ->
         parts += [part] if same else new[start:stop]
         start = stop
     return Network(tuple(parts))
-

@@ -11,15 +11,22 @@ from jaxtyping import PRNGKeyArray
 from .._checks import check_key
 from .._static import to_jax
 from ..activations import Softmax, groups, join
-from ..construction import as_network
 from ..network import Label, Layer, flat_layers
 from ._claims import rewritten
-from ._maps import at_ends, bias_values, check_entries, check_worth, permuted, sums_anew, unit_activations, with_layers
+from ._maps import (
+    at_ends,
+    bias_values,
+    check_entries,
+    check_worth,
+    one_network,
+    permuted,
+    sums_anew,
+    unit_activations,
+    with_layers,
+)
 
 
-def permute_units(
-    network: Any, permutations: Sequence[Any] | None = None, *, key: PRNGKeyArray | None = None
-) -> Any:
+def permute_units(network: Any, permutations: Sequence[Any] | None = None, *, key: PRNGKeyArray | None = None) -> Any:
     """The same function with the units of hidden layers in another order.
 
     Args:
@@ -38,7 +45,7 @@ def permute_units(
         ValueError: neither or both of permutations and key, another number of them, what isn't a permutation of
             a layer's units, units of a softmax beside others, a map too large to be written out, or a claim that
             counts on a map's own order of sums and can't be kept without.
-        TypeError: neither a network nor a construction.
+        TypeError: neither a network nor a construction, or a stack of networks.
 
     Exactness: the function is the same, and so is every output bit where sums don't depend on their order. A claim
         holds in any order and is kept as it is; but maps that sum in an order of their own add the rounding of
@@ -50,7 +57,7 @@ def permute_units(
         >>> [layer.tolist() for layer in dc.layer_outputs(moved.network, [1, 1])]
         [[1.0, 2.0], [0.0]]
     """
-    source = as_network("permute_units", network)
+    source = one_network("permute_units", network)
     layers = flat_layers(source)
     orders = _drawn(layers, key) if permutations is None and key is not None else permutations
     if orders is None or (permutations is not None and key is not None):
@@ -94,7 +101,7 @@ def _checked(layers: Sequence[Layer], orders: Sequence[Any]) -> list[np.ndarray 
             )
         moves = order is not None and not np.array_equal(order, units)
         if moves and not _moves_freely(layer):
-            raise ValueError(f"permute_units: layer {index} has a softmax beside other units, which stay where they are")
+            raise ValueError(f"permute_units: layer {index} has a softmax beside other units, which must stay")
         found.append(order if moves else None)
     return found
 
@@ -119,4 +126,3 @@ def _label(layer: Layer, units: np.ndarray) -> Label | None:
     if layer.label is None:
         return None
     return Label(layer.label.name, listed=tuple(map(int, layer.label.gates(layer.out_size)[units])))
-

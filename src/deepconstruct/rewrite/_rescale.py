@@ -14,14 +14,26 @@ from .._bias import AbstractBias
 from .._checks import check_scalar
 from .._compose.rounding import margin_of, moved_box
 from .._static import to_jax
-from ..activations import AbstractActivation, Identity, Power, ReLU, Square, Step
-from ..construction import Claim, Construction, as_network
+from ..activations import Step
+from ..construction import Claim, Construction
 from ..domains.floats import quanta
 from ..linear import AbstractLinear
 from ..network import Layer, flat_layers
 from ._claims import rewritten
 from ._core import fits
-from ._maps import bias_values, check_entries, check_worth, composed, steps, sums_anew, unit_activations, with_layers, with_numbers
+from ._maps import (
+    bias_values,
+    check_entries,
+    check_worth,
+    composed,
+    one_network,
+    steps,
+    sums_anew,
+    unit_activations,
+    with_layers,
+    with_numbers,
+)
+from ._ranges import degree
 
 # How far the product of all factors of layers may be from 1.
 _CLOSE = 1e-9
@@ -48,7 +60,7 @@ def rescale_units(network: Any, factors: Sequence[Any]) -> Any:
             activation isn't homogeneous (sigmoid, tanh, softmax, ...), a weight that leaves the normal numbers of
             the dtype, a map too large to be written out, or a claim that can't be kept: the new rounding can't be
             bounded, or only by more than the outputs themselves, sums may overflow, or the domain is unbounded.
-        TypeError: neither a network nor a construction.
+        TypeError: neither a network nor a construction, or a stack of networks.
 
     Exactness: powers of two round nothing: where maps keep their class outputs stay bit for bit, unless numbers
         overflow or fall below the normal ones, which is added to a claim where units became smaller or larger.
@@ -61,7 +73,7 @@ def rescale_units(network: Any, factors: Sequence[Any]) -> Any:
         >>> [layer.tolist() for layer in dc.layer_outputs(scaled.network, [1, 1])]
         [[8.0, 0.5], [0.0]]
     """
-    layers = flat_layers(as_network("rescale_units", network))
+    layers = flat_layers(one_network("rescale_units", network))
     if len(factors) != len(layers) - 1:
         raise ValueError(
             f"rescale_units: expected {len(layers) - 1} factors, one a layer but for the last; got {len(factors)}"
@@ -88,7 +100,7 @@ def rescale_layers(network: Any, factors: Sequence[float]) -> Any:
     Raises:
         ValueError: another number of factors, one that isn't finite and above 0, a product that isn't 1, or what
             `rescale_units` refuses.
-        TypeError: neither a network nor a construction.
+        TypeError: neither a network nor a construction, or a stack of networks.
 
     Exactness: as `rescale_units`.
 
@@ -101,7 +113,7 @@ def rescale_layers(network: Any, factors: Sequence[float]) -> Any:
         >>> sharp([1, 1, 1, 0]).tolist(), sharp.claim.error.is_exact
         ([1.0], True)
     """
-    layers = flat_layers(as_network("rescale_layers", network))
+    layers = flat_layers(one_network("rescale_layers", network))
     if len(factors) != len(layers):
         raise ValueError(f"rescale_layers: expected {len(layers)} factors, one a layer; got {len(factors)}")
     checked = [check_scalar("rescale_layers", "factors", factor, strict=True) for factor in factors]
@@ -112,7 +124,9 @@ def rescale_layers(network: Any, factors: Sequence[float]) -> Any:
         if layer is not layers[-1] and total != 1:
             total **= _common_degree(layer)
     if abs(total - 1) > _CLOSE:
-        raise ValueError(f"rescale_layers: the product of the factors must be 1; they multiply outputs by {total:g}")
+        raise ValueError(
+            f"rescale_layers: the product of the factors must be 1; they multiply outputs by {float(total):g}"
+        )
     return _rescaled("rescale_layers", network, sizes[:-1])
 
 
@@ -127,15 +141,6 @@ def _common_degree(layer: Layer) -> int:
     return degrees.pop() or 0
 
 
-def degree(kind: AbstractActivation) -> int | None:
-    """The `d` with `f(c z) = c^d f(z)` for all `c > 0`; `None` if there is none."""
-    if type(kind) in (Identity, ReLU):
-        return 1
-    if type(kind) is Power:
-        return kind.n
-    return {Step: 0, Square: 2}.get(type(kind))
-
-
 def _float(rule: str, value: Fraction) -> float:
     """The nearest float, which must be a normal one."""
     if not 2.0**-1000 < value < 2.0**1000:
@@ -147,9 +152,7 @@ def _checked(index: int, layer: Layer, given: Any) -> np.ndarray:
     """The factor of every unit."""
     numbers = np.asarray(1.0 if given is None else given)
     if numbers.dtype.kind not in "biuf" or numbers.shape not in ((), (layer.out_size,)):
-        raise ValueError(
-            f"rescale_units: layer {index} needs one factor, or {layer.out_size} of them; got {given!r}"
-        )
+        raise ValueError(f"rescale_units: layer {index} needs one factor, or {layer.out_size} of them; got {given!r}")
     if not np.all(np.isfinite(numbers) & (numbers > 0)):
         raise ValueError(f"rescale_units: factors must be finite and above 0; got {given!r} for layer {index}")
     return np.broadcast_to(numbers.astype(float), (layer.out_size,))
@@ -157,7 +160,7 @@ def _checked(index: int, layer: Layer, given: Any) -> np.ndarray:
 
 def _rescaled(rule: str, given: Any, hidden: list[np.ndarray]) -> Any:
     """The network with the pre-activations of hidden layers multiplied by these, and its claim if there is one."""
-    network = as_network(rule, given)
+    network = one_network(rule, given)
     old = flat_layers(network)
     behind, exact = [np.ones(network.in_size)], True
     for index, (layer, factors) in enumerate(zip(old, hidden, strict=False)):
@@ -182,16 +185,19 @@ def _rescaled(rule: str, given: Any, hidden: list[np.ndarray]) -> Any:
 def _behind(rule: str, index: int, layer: Layer, factors: np.ndarray) -> tuple[np.ndarray, bool]:
     """What outputs are multiplied by where pre-activations are, and whether that is exact."""
     found, is_exact, kinds = np.ones(layer.out_size), True, unit_activations(layer)
+    done: dict[tuple[float, int], float] = {}
     for unit in np.flatnonzero(factors != 1).tolist():
-        power = degree(kinds[unit])
+        power, factor = degree(kinds[unit]), float(factors[unit])
         if power is None:
             raise ValueError(
                 f"{rule}: units of {kinds[unit].name()} can't be scaled, since no f(c z) = c^d f(z) holds; "
-                f"got a factor of {factors[unit]:g} in layer {index}"
+                f"got a factor of {factor:g} in layer {index}"
             )
-        wanted = Fraction(float(factors[unit])) ** power
-        found[unit] = _float(rule, wanted)
-        is_exact = is_exact and Fraction(float(found[unit])) == wanted
+        if (factor, power) not in done:
+            wanted = Fraction(factor) ** power
+            done[factor, power] = _float(rule, wanted)
+            is_exact = is_exact and Fraction(done[factor, power]) == wanted
+        found[unit] = done[factor, power]
     return found, is_exact
 
 
@@ -232,7 +238,7 @@ def _scaled_map(
     return with_numbers(linear, products), is_exact
 
 
-def _products(rule: str, values: np.ndarray, times: np.ndarray, over: np.ndarray) -> tuple[np.ndarray, bool]:
+def _products(rule: str, values: Any, times: np.ndarray, over: np.ndarray) -> tuple[np.ndarray, bool]:
     """`values * times / over` in the dtype of the values, and whether none was rounded."""
     values = np.asarray(values)
     wide = values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)

@@ -236,6 +236,6 @@ ENTRIES = (
     ),
     Entry(
         "gaussian_classifier", "three normal classes in n dimensions", gaussian_classifier,
-        {"n": 2}, sizes("n", 1, 2, 4), made=_three_normals,
+        {"n": 2}, sizes("n", 1, 2, 4), formula("3 n^2 + 3 n", lambda n: 3 * n * n + 3 * n), made=_three_normals,
     ),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Quadratic forms, through their eigenvectors."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from ..._checks import check_dtype
 from ...activations import AbstractActivation
 from ...construction import Claim, Construction, builder
-from ...construction.entry import Entry, sizes
+from ...construction.entry import Entry, formula, sizes
 from ...construction.plans import Circuit, Sum
 from ..gates.arguments import resolve_smooth
 from ..gates.wiring import construct
@@ -79,10 +80,11 @@ def _symmetric(owner: str, matrix: Any) -> np.ndarray:
 
 
 def _circuit(symmetric: np.ndarray, bounds: tuple[float, ...]) -> tuple[Circuit, float]:
-    """Squares along the eigenvectors, and what their rounding and the dropped ones lose."""
+    """Squares along the eigenvectors, and what their rounding, and what is dropped, loses."""
     values, vectors = np.linalg.eigh(symmetric)
     kept = np.abs(values) > 2.0**-45 * np.abs(values).max(initial=0.0)
-    values, vectors = values[kept], vectors[:, kept]
+    # Entries of eigenvectors that are zero come out as rounding errors, which would be synapses.
+    values, vectors = values[kept], np.where(np.abs(vectors) > 2.0**-45, vectors, 0.0)[:, kept]
     sums = [Sum(tuple((i, float(v)) for i, v in enumerate(vector) if v)) for vector in vectors.T]
     level = tuple((part, part) for part in sums)
     output = Sum(tuple((i, float(value)) for i, value in enumerate(values)))
@@ -108,9 +110,15 @@ def _neighbors(n: int) -> dict[str, Any]:
     return {"matrix": 2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)}
 
 
+# The eigenvectors are sin(i j pi / (n + 1)), which is 0 at `gcd(j, n + 1) - 1` places.
+_NEIGHBORS = formula(
+    "n^2 + 2 n - sum of gcd(j, n + 1) for j = 1 .. n",
+    lambda n: n * n + 2 * n - sum(math.gcd(j, n + 1) for j in range(1, n + 1)),
+)
+
 ENTRIES = (
     Entry(
         "quadratic_form", "sum of squared differences of n neighbors", quadratic_form,
-        {"n": 8}, sizes("n", 1, 2, 5), made=_neighbors,
+        {"n": 8}, sizes("n", 1, 2, 5), _NEIGHBORS, made=_neighbors,
     ),
 )  # fmt: skip
