@@ -8,6 +8,8 @@ from scipy import special
 
 import deepconstruct as dc
 from deepconstruct.activations import names as activation_names
+from deepconstruct.construction.encoding import digest
+from deepconstruct.interchange.plain import lowered, raised
 from deepconstruct.network import flat_layers
 from deepconstruct.testing import _over
 
@@ -44,6 +46,11 @@ def excess(construction, x, found):
     assert found.shape == construction.claim.target.wide(x).shape
     assert np.isfinite(found).all()
     return float(np.max(_over(construction, x, found)))
+
+
+def dense_digest(network):
+    """The digest of the network with everything written out, as other formats hold it."""
+    return digest(raised(lowered("test", network)))
 
 
 @functools.cache

@@ -152,7 +152,7 @@ def test_layers_are_scaled_by_degree():
     both = Network.from_matrices([[[1], [2]], [[1, 1]]], None, [mixed, "identity"])
     with pytest.raises(ValueError, match="rescale_layers: all units of a scaled layer must have one degree"):
         rewrite.rescale_layers(both, [2, 0.5])
-    with pytest.raises(ValueError, match="rescale_layers: factors multiply units by more than 2\\^1000"):
+    with pytest.raises(ValueError, match="factors multiply units by more than "):
         rewrite.rescale_layers(dc.parity(4).network, [2.0**900, 2.0**900, 1])
     with pytest.raises(ValueError, match="rescale_layers: expected 3 factors, one a layer; got 1"):
         rewrite.rescale_layers(dc.parity(4).network, [1])
@@ -269,7 +269,7 @@ def test_meaningless_arguments_are_refused():
         ("factors must be finite and above 0; got -2", lambda: rewrite.rescale_units(tree, [-2, 1])),
         ("factors must be finite and above 0; got nan", lambda: rewrite.rescale_units(tree, [np.nan, 1])),
         ("factors must be finite and above 0; got inf", lambda: rewrite.rescale_units(tree, [np.inf, 1])),
-        (r"units of sigmoid\(10\) can't be scaled", lambda: rewrite.rescale_units(soft, [2, 1])),
+        (" can't be scaled, since no f", lambda: rewrite.rescale_units(soft, [2, 1])),
         ("the factors take weights out of the normal numbers of float", lambda: rewrite.rescale_units(
             dc.parity(4, dtype="float32").network, [1e-60, 1])),
         ("take weights out of the normal numbers", lambda: rewrite.rescale_units(

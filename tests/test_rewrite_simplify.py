@@ -13,23 +13,20 @@ import numpy as np
 import pytest
 
 import deepconstruct as dc
-import rationals
 from deepconstruct._arithmetic.trust import is_known
-from deepconstruct._bias import bias_vector
-from deepconstruct.activations import Custom, Identity, Power, ReLU, Sigmoid, Square, Step, groups, join
+from deepconstruct.activations import Custom, Identity, Power, ReLU, Sigmoid, Square, Step, join
 from deepconstruct.construction.encoding import digest
 from deepconstruct.domains import Bits, Box, Space
 from deepconstruct.linear import Composed, as_matrix
-from deepconstruct.network import Label, Layer, Network, flat_layers
+from deepconstruct.network import Label, Layer, Network
 from deepconstruct.rewrite import merge_affine, merge_duplicates, prune_dead, simplify
 from deepconstruct.rewrite._core import rows_of
 from deepconstruct.rewrite._ranges import behind, real_sums
-from deepconstruct.rewrite._simplify import is_same_form, normal_form
+from rewritten import KINDS, Doubled, counts, drawn, inputs, network, one_hidden, same
 from variants import claiming, corners_and_points
 
 RATIONAL = (Identity, ReLU, Step, Square, Power)
-KINDS = {"relu": ReLU(), "step": Step(), "square": Square(), "identity": Identity(), "cube": Power(3)}
-RULES = (merge_affine, merge_duplicates, prune_dead, simplify)
+RULES = (simplify, prune_dead, merge_duplicates, merge_affine)
 
 
 @functools.cache
@@ -44,83 +41,7 @@ def built(*, large=False):
     return found
 
 
-def network(*layers, dtype="float32", labels=None):
-    """A network of `(matrix, bias, activation)`."""
-    made = [
-        Layer(np.asarray(matrix, dtype), None if bias is None else np.asarray(bias, dtype), activation, label)
-        for (matrix, bias, activation), label in zip(layers, labels or [None] * len(layers), strict=True)
-    ]
-    return Network(tuple(made))
-
-
-def one_hidden(matrix, bias, outgoing, kind="relu", **options):
-    return network((matrix, bias, kind), (outgoing, None, "identity"), **options)
-
-
-def counts(given):
-    return dc.cost(given).neurons, dc.cost(given).synapses
-
-
-def same(first, second, x):
-    return np.array_equal(rationals.evaluate(first, x), rationals.evaluate(second, x))
-
-
-def inputs(size, domain=None, count=40, seed=0):
-    generator = np.random.default_rng(seed)
-    low, high = (np.full(size, -3.0), np.full(size, 3.0)) if domain is None else domain.box()
-    inside = generator.uniform(low, high, (count, size)).astype(np.float32)
-    return np.concatenate([inside, np.where(generator.integers(0, 2, inside.shape) == 1, high, low)])
-
-
-# Networks that are full of what can be left out.
-
-
-@st.composite
-def drawn(draw, dtype="float32"):
-    """Layers with duplicates, scaled ones, empty ones and unused ones, of mixed activations."""
-    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
-    sizes = draw(st.lists(st.integers(1, 5), min_size=2, max_size=4))
-    layers, width = [], draw(st.integers(1, 3))
-    for size in sizes:
-        matrix = generator.integers(-2, 3, (size, width)) * 2.0 ** generator.integers(-1, 2, (size, 1))
-        bias = generator.integers(-2, 3, size) / 2.0
-        kinds = [KINDS[name] for name in generator.choice(["relu", "relu", "step", "square", "identity"], size)]
-        again = generator.integers(0, size, generator.integers(0, 3))
-        scale = 2.0 ** generator.integers(-2, 3, len(again))
-        matrix, bias = np.concatenate([matrix, matrix[again] * scale[:, None]]), np.append(bias, bias[again] * scale)
-        layers.append((matrix, bias, join([(kind, 1) for kind in [*kinds, *(kinds[unit] for unit in again)]])))
-        width = len(matrix)
-    out = generator.integers(-2, 3, (2, width)) * 1.0
-    out[:, generator.integers(0, width)] = 0
-    return network(*layers, (out, None, "identity"), dtype=dtype)
-
-
-def shuffled(given, seed):
-    """The same function with hidden units in another order, scaled by powers of two."""
-    generator = np.random.default_rng(seed)
-    layers, last = [], np.arange(given.in_size)
-    matrices = [np.array(as_matrix(layer.linear)) for layer in flat_layers(given)]
-    for index, layer in enumerate(flat_layers(given)):
-        matrix, bias = matrices[index][:, last], bias_vector(layer.bias)
-        bias = np.zeros(len(matrix)) if bias is None else np.array(bias)
-        kinds = [kind for kind, count in groups(layer.activation, len(bias)) for _ in range(count)]
-        order = np.arange(len(bias))
-        if index + 1 < len(matrices):
-            order = generator.permutation(len(bias))
-            scale = 2.0 ** generator.integers(-3, 4, len(bias))
-            power = np.array([1.0 / s ** degree(kind) for s, kind in zip(scale, kinds, strict=True)])
-            matrix, bias = matrix * scale[:, None], bias * scale
-            matrices[index + 1] = matrices[index + 1] * power
-        layers.append((matrix[order], bias[order], join([(kinds[unit], 1) for unit in order])))
-        last = order
-    return network(*layers, dtype=given.dtype)
-
-
-def degree(kind):
-    return {ReLU: 1, Identity: 1, Step: 0, Square: 2}[type(kind)]
-
-
-@hypothesis.settings(max_examples=16)
+@hypothesis.settings(max_examples=12)
 @hypothesis.given(drawn(), st.sampled_from(RULES), st.sampled_from([None, (-1, 1), (0, 2)]))
 def test_networks_stay_the_same_function_of_rationals(given, rule, shape):
     domain = Space(given.in_size) if shape is None else Box(given.in_size, *shape)
@@ -133,20 +54,10 @@ def test_networks_stay_the_same_function_of_rationals(given, rule, shape):
     assert dc.equivalent(given, found, domain).verdict == "equal"
 
 
-@hypothesis.settings(max_examples=10)
-@hypothesis.given(drawn(), st.integers(0, 99))
-def test_order_and_powers_of_two_leave_the_normal_form(given, seed):
-    other = shuffled(given, seed)
-    assert same(given, other, inputs(given.in_size))
-    first, second = simplify(given), simplify(other)
-    assert digest(first) == digest(second)
-    assert digest(simplify(first)) == digest(first)
-    assert digest(simplify(first, affine=True)) == digest(simplify(simplify(first, affine=True), affine=True))
-
-
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("rule", RULES)
 def test_catalog_keeps_its_function_and_its_claims(rule):
-    for construction in built():
+    for number, construction in enumerate(built()):
         found = rule(construction)
         x = corners_and_points(construction, 8)
         assert same(construction, found, x)
@@ -156,7 +67,7 @@ def test_catalog_keeps_its_function_and_its_claims(rule):
         assert rule is merge_affine or counts(found)[1] <= counts(construction)[1]
         assert found.origin == dc.origins.Rewritten(rule.__name__, construction)
         assert digest(rule(found).network) == digest(found.network)
-        if construction.claim.domain.cardinality and rule is simplify:
+        if construction.claim.domain.cardinality and number % 3 == 0:  # each is compiled
             x = np.asarray(construction.claim.domain.enumerate(np.arange(construction.claim.domain.cardinality)))
             assert np.array_equal(found(x), construction(x)) or not construction.claim.error.is_exact
 
@@ -229,6 +140,8 @@ def test_constants_go_into_the_biases():
     found = prune_dead(always, domain=Box(1, -1, 1))
     assert counts(found)[0] == 1
     assert np.asarray(found.layers[1].bias).tolist() == [3.0]
+    edge = one_hidden([[1.0]], [0.0], [[3.0]], "step")
+    assert counts(prune_dead(edge, domain=Box(1, 0, 1)))[1] == 2  # a step is off at 0
     empty = network(([[0.0], [0.0], [1.0]], [2.0, -2.0, 0.0], "relu"), ([[3.0, 5.0, 1.0]], [1.0], "identity"))
     found = prune_dead(empty, domain=Space(1))
     assert (counts(found)[0], np.asarray(found.layers[1].bias).tolist()) == (1, [7.0])
@@ -331,13 +244,6 @@ def test_other_activations_are_not_merged_and_not_scaled():
     assert counts(merge_duplicates(mixed))[0] == 2
 
 
-class Doubled(ReLU):
-    """A ReLU of somebody's own."""
-
-    def __call__(self, z, *, axis=-1):
-        return 2 * jax.nn.relu(z) - z.sum(axis=axis, keepdims=True)
-
-
 class Shifted(dc.linear.Dense):
     """A map that isn't what its entries say."""
 
@@ -375,15 +281,28 @@ def test_scales_beyond_the_dtype_are_left():
     assert as_matrix(simplify(one_hidden([[2.0]], [0.0], [[least]])).layers[1].linear).tolist() == [[2 * least]]
 
 
+def test_layers_without_units_are_left():
+    none = np.zeros(0, int)
+    to_none = dc.linear.Sparse(none, none, np.zeros(0, "float32"), (0, 2))
+    from_none = dc.linear.Sparse(none, none, np.zeros(0, "float32"), (1, 0))
+    given = Network((Layer(to_none, None, "relu"), Layer(from_none, np.ones(1, "float32"))))
+    for rule in RULES:
+        found = rule(given, **({"domain": Space(2)} if rule in (prune_dead, simplify) else {}))
+        assert counts(found) == (0, 0)
+
+
 def test_a_claim_is_not_kept_where_scaled_sums_might_overflow():
-    """The sums of the scaled unit would be 2^100 times as large."""
-    given = one_hidden([[2.0**-100]], [0.0], [[2.0**100]])
-    claim = dc.Claim(dc.Target("f", jax.nn.relu), Box(1, 0, 2.0**100), Space(1), dc.Bound(1e-3, 1e-3))
-    assert as_matrix(simplify(given).layers[0].linear).tolist() == [[1.0]]
-    one = dc.claim(given, claim)
-    two = dc.claim(network(([[2.0**-100], [2.0**-100]], [0.0, 0.0], "relu"), ([[1.0, 1.0]], None, "identity")), claim)
-    assert as_matrix(simplify(claiming(one, domain=Box(1, 0, 2.0**127))).network.layers[0].linear).size == 1
-    assert simplify(two).claim.error == claim.error
+    """Scaled, the sum of both inputs would be beyond the range of single precision."""
+    given = one_hidden(np.full((3, 2), 2.0**-100), np.zeros(3), np.full((1, 3), 2.0**90))
+    target = dc.Target("f", lambda x: 3 * 2.0**-10 * x.sum(axis=-1, keepdims=True))
+    claim = dc.Claim(target, Box(2, 0, 2.0**127), Space(1), dc.Bound(2.0**105))
+    x = np.full((1, 2), 2.0**127, "float32")
+    assert not np.isfinite(simplify(given)(x)).any()
+    found = simplify(dc.claim(given, claim))
+    assert np.array_equal(found(x), given(x))
+    low = claiming(dc.claim(given, claim), domain=Box(2, 0, 2.0**120))
+    assert counts(simplify(low))[0] == 1
+    assert simplify(low).claim.error.largest > claim.error.largest
 
 
 def test_labels_follow_their_units():
@@ -449,6 +368,30 @@ def test_products_that_round_are_kept_as_factors():
     assert same(exact, folded, inputs(2))
 
 
+def test_products_that_overflow_are_not_made():
+    given = network(
+        ([[2.0**700]], [2.0**700], "identity"),
+        ([[2.0**700]], [0.0], "relu"),
+        ([[1.0]], None, "identity"),
+        dtype="float64",
+    )
+    assert len(merge_affine(given).layers) == 3
+    unbiased = network(
+        ([[2.0**700]], None, "identity"), ([[2.0**700]], None, "relu"), ([[1.0]], None, "identity"), dtype="float64"
+    )
+    assert type(merge_affine(unbiased).layers[0].linear) is Composed
+
+
+def test_a_product_that_would_ruin_a_claim_is_kept_as_factors():
+    given = network(
+        ([[1.0], [-1.0]], None, "identity"), ([[2.0**20 + 1, 2.0**20]], [0.0], "relu"), ([[1.0]], None, "identity")
+    )
+    claim = dc.Claim(dc.Target("f", jax.nn.relu), Box(1, 0, 1), Space(1), dc.Bound(1e-12))
+    assert as_matrix(merge_affine(given).layers[0].linear).tolist() == [[1.0]]
+    found = merge_affine(dc.claim(given, claim))
+    assert (type(found.network.layers[0].linear), found.claim) == (Composed, claim)
+
+
 def test_folded_claims_certify():
     pair = dc.parallel(dc.parity(2), dc.parity(2))
     for parts in ((pair, dc.parity(2)), (pair, dc.parity(2, activation="step"))):
@@ -497,87 +440,3 @@ def test_flags_and_domains_are_checked():
             rule(net, domain="bits")
         with pytest.raises(TypeError, match=f"{name}: the domain must be real; got Space"):
             rule(net, domain=Space(2, "complex"))
-
-
-# Proofs by normal forms.
-
-
-def test_large_networks_are_equal_by_their_normal_forms():
-    tree = dc.parity(40)
-    other = shuffled(tree.network, 3)
-    found = dc.equivalent(tree, other, Space(40))
-    assert (found.verdict, found.method) == ("equal", "normal forms")
-    apart = dc.series(dc.parallel(dc.parity(20), dc.parity(20)), dc.parity(2), merge=False)
-    assert dc.equivalent(apart, dc.series(*apart.origin.parts), Space(40)).method == "normal forms"
-
-
-def planted(given, seed):
-    """The network with one weight or bias changed a little."""
-    leaves, tree = jax.tree.flatten(given)
-    generator = np.random.default_rng(seed)
-    at = int(generator.choice([i for i, leaf in enumerate(leaves) if np.any(np.asarray(leaf))]))
-    leaf = np.array(leaves[at])
-    place = tuple(generator.choice(np.argwhere(leaf)))
-    leaf[place] = np.nextafter(leaf[place], np.float32(np.inf))
-    leaves[at] = jax.numpy.asarray(leaf)
-    return jax.tree.unflatten(tree, leaves)
-
-
-def test_planted_faults_are_never_proved_equal():
-    tree = dc.parity(9).network
-    for seed in range(6):
-        other = shuffled(planted(tree, seed), seed)
-        assert dc.equivalent(tree, other, Box(9, 0, 1)).verdict != "equal"
-        assert digest(simplify(tree)) != digest(simplify(other))
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "domain", "proved"),
-    [
-        # Dead on the box, not beside it.
-        (([[1.0], [1.0]], [0.0, -1.0], [[1.0, 1.0]], "relu"), ([[1.0]], [0.0], [[1.0]], "relu"), (0, 1), True),
-        (([[1.0], [1.0]], [0.0, -1.0], [[1.0, 1.0]], "relu"), ([[1.0]], [0.0], [[1.0]], "relu"), (0, 1.001), False),
-        # A factor of 3, exactly.
-        (([[3.0]], [3.0], [[1.0]], "relu"), ([[1.0]], [1.0], [[3.0]], "relu"), None, False),
-        # Negative factors go through squares, not through ReLUs and steps.
-        (([[-2.0]], [1.0], [[1.0]], "square"), ([[2.0]], [-1.0], [[1.0]], "square"), None, True),
-        (([[-2.0]], [1.0], [[1.0]], "relu"), ([[2.0]], [-1.0], [[1.0]], "relu"), None, False),
-        (([[-2.0]], [1.0], [[1.0]], "step"), ([[2.0]], [-1.0], [[1.0]], "step"), None, False),
-        # Scales go behind ReLUs once, behind squares twice, behind steps not at all.
-        (([[2.0]], [1.0], [[1.0]], "step"), ([[1.0]], [0.5], [[1.0]], "step"), None, True),
-        (([[2.0]], [1.0], [[1.0]], "step"), ([[1.0]], [0.5], [[2.0]], "step"), None, False),
-        (([[2.0]], [1.0], [[1.0]], "square"), ([[1.0]], [0.5], [[4.0]], "square"), None, True),
-        (([[2.0]], [1.0], [[1.0]], "square"), ([[1.0]], [0.5], [[2.0]], "square"), None, False),
-        (([[2.0]], [1.0], [[1.0]], "sigmoid"), ([[1.0]], [0.5], [[2.0]], "sigmoid"), None, False),
-        # A step is off at 0, and a weight below the normal numbers is one.
-        (([[1.0], [0.0]], [0.0, 0.0], [[1.0, 1.0]], "step"), ([[1.0]], [0.0], [[1.0]], "step"), None, True),
-        (([[1.0], [0.0]], [0.0, 1e-40], [[1.0, 1.0]], "step"), ([[1.0]], [0.0], [[1.0]], "step"), None, False),
-        (([[1.0], [1.0]], [0.0, 1e-40], [[1.0, 1.0]], "relu"), ([[1.0]], [0.0], [[2.0]], "relu"), None, False),
-    ],
-)  # fmt: skip
-def test_normal_forms_prove_what_is_true_only(first, second, domain, proved):
-    a, b = one_hidden(*first), one_hidden(*second)
-    where = Space(1) if domain is None else Box(1, *domain)
-    assert is_same_form(normal_form(a, where), normal_form(b, where)) == proved
-    found = dc.equivalent(a, b, where)
-    assert (found.verdict == "equal") == proved or found.method == "identity"
-
-
-def test_normal_forms_of_what_is_not_known_are_none():
-    softmax = network(([[1.0], [2.0]], None, "softmax"))
-    assert normal_form(softmax, Space(1)) is None
-    strange = one_hidden([[1.0]], [0.0], [[1.0]], Doubled())
-    assert normal_form(strange, Space(1)) is None
-    other = one_hidden([[2.0]], [0.0], [[0.5]], Doubled())
-    assert dc.equivalent(strange, other, Box(1, 0, 1)).verdict == "undecided"
-    assert not is_same_form(normal_form(dc.parity(2).network, Space(2)), normal_form(dc.parity(3).network, Space(3)))
-
-
-@hypothesis.settings(max_examples=15)
-@hypothesis.given(drawn(), drawn())
-def test_equal_forms_of_drawn_networks_are_equal_functions(a, b):
-    if a.in_size != b.in_size:
-        return
-    first, second = normal_form(a, Box(a.in_size, 0, 1)), normal_form(b, Box(a.in_size, 0, 1))
-    if is_same_form(first, second):
-        assert same(a, b, inputs(a.in_size, Box(a.in_size, 0, 1)))

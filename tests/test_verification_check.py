@@ -87,7 +87,11 @@ def accepted(folder):
 
 def test_the_standalone_checker_accepts_what_is_written(tmp_path, capsys):
     for family, answer, disguised in KINDS:
-        assert accepted(saved(tmp_path / f"{family}{answer}{disguised}", made(family, answer, disguised)))
+        folder = saved(tmp_path / f"{family}{answer}{disguised}", made(family, answer, disguised))
+        layers = made(family, answer, disguised).problem.layers
+        found = check.network_of((folder / "model.onnx").read_bytes())
+        assert found == (rational(layers), layers[0][0].shape[1])
+        assert accepted(folder)
     assert capsys.readouterr().out.count("accepted: ") == len(KINDS)
     command = ["python", "-S", "-E", check.__file__, tmp_path / "pairholdsTrue" / "it"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

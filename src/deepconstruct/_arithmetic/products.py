@@ -31,7 +31,7 @@ def multiplies_exactly(readout: Layer | Repeat, behind: Layer | Repeat, merged: 
         return False
     size, count = readout.in_size, readout.out_size
     left, right, found = _with_column(behind, count), _with_column(readout, size), _with_column(merged, size)
-    if any(np.iscomplexobj(part[2]) for part in (left, right, found)):
+    if any(np.iscomplexobj(part[2]) or not np.isfinite(part[2]).all() for part in (left, right, found)):
         return False
     rows, cols, values = right
     right = np.append(rows, count), np.append(cols, size), np.append(values, 1.0)
@@ -60,7 +60,9 @@ def _is_product(left: _Entries, right: _Entries, found: _Entries, width: int) ->
         return not len(first) and not len(found[2])
     (a, b), step = _on_grids(left[2], right[2])
     where, segment = np.unique(left[0][first] * width + right[1][second], return_inverse=True)
-    if a.max() * b.max() * np.bincount(segment).max() < _DOUBLE:
+    with np.errstate(over="ignore"):
+        is_small = a.max() * b.max() * np.bincount(segment).max() < _DOUBLE
+    if is_small:
         signs = np.sign(left[2])[first] * np.sign(right[2])[second]
         sums = np.bincount(segment, signs * a[first] * b[second])
     elif len(first) <= _MOST_INTEGERS and np.all(np.isfinite(a)) and np.all(np.isfinite(b)):

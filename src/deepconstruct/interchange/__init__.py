@@ -1,6 +1,22 @@
-"""Networks written in other formats."""
+"""Networks in other formats."""
 
+from .arrays import from_numpy as from_numpy, to_numpy as to_numpy
 from .c_code import to_c as to_c
+from .equinox_modules import from_equinox as from_equinox, to_equinox as to_equinox
+from .onnx_reading import from_onnx as from_onnx
 from .onnx_writing import to_onnx as to_onnx
+from .sklearn_models import from_sklearn as from_sklearn
+from .torch_modules import from_torch as from_torch, to_torch as to_torch
 
-__all__ = ["to_c", "to_onnx"]
+__all__ = [
+    "from_equinox",
+    "from_numpy",
+    "from_onnx",
+    "from_sklearn",
+    "from_torch",
+    "to_c",
+    "to_equinox",
+    "to_numpy",
+    "to_onnx",
+    "to_torch",
+]

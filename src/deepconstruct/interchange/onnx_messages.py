@@ -1,20 +1,18 @@
-"""The one place that asks for onnx: graphs as they are built, and the models around them."""
+"""Parts of ONNX models: graphs as they are built, and tensors and attributes as they are read."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from .packages import package
+
 
 def onnx(owner: str) -> Any:
     """The module, or an `ImportError` that says what to install."""
-    try:
-        import onnx
-        import onnx.helper
-        import onnx.numpy_helper
-    except ImportError as error:
-        raise ImportError(f"{owner} needs onnx: pip install 'deepconstruct[interchange]'") from error
-    return onnx
+    for module in ("onnx.helper", "onnx.numpy_helper"):
+        package(owner, module)
+    return package(owner, "onnx")
 
 
 class Graph:
@@ -61,3 +59,39 @@ class Graph:
         model.ir_version = helper.find_min_ir_version_for(opsets)
         helper.set_model_props(model, dict(metadata))
         return model
+
+
+def array_of(tensor: Any) -> np.ndarray:
+    """The numbers of a tensor that holds them itself.
+
+    Raises:
+        ValueError: external data, a type that isn't one of numbers, or numbers that don't fill its shape.
+    """
+    module = onnx("from_onnx")
+    if tensor.data_location == module.TensorProto.EXTERNAL or tensor.external_data:
+        raise ValueError(f"tensor {tensor.name!r} lies in another file, which isn't read; store it inside")
+    if tensor.HasField("segment"):
+        raise ValueError(f"tensor {tensor.name!r} is stored in segments, which aren't read")
+    kinds = [getattr(module.TensorProto, name) for name in ("FLOAT16", "FLOAT", "DOUBLE", "INT32", "INT64")]
+    if tensor.data_type not in kinds:
+        known = module.TensorProto.DataType.items()
+        name = {number: name for name, number in known}.get(tensor.data_type, tensor.data_type)
+        raise ValueError(f"tensor {tensor.name!r} must hold floats or sizes; got {name}")
+    try:
+        return np.array(module.numpy_helper.to_array(tensor))
+    except Exception as error:  # of NumPy and onnx, of many kinds
+        raise ValueError(f"tensor {tensor.name!r} doesn't hold what it promises ({error})") from error
+
+
+def attributes_of(label: str, node: Any) -> dict[str, Any]:
+    """The attributes of a node by name.
+
+    Raises:
+        ValueError: graphs, or references to attributes of a function.
+    """
+    module, found = onnx("from_onnx"), {}
+    for attribute in node.attribute:
+        if attribute.type in (module.AttributeProto.GRAPH, module.AttributeProto.GRAPHS) or attribute.ref_attr_name:
+            raise ValueError(f"{label}: graphs inside of nodes can't be carried")
+        found[attribute.name] = module.helper.get_attribute_value(attribute)
+    return found

@@ -9,14 +9,14 @@ from .._arithmetic.products import multiplies_exactly
 from .._arithmetic.trust import is_known
 from .._bias import bias_vector
 from .._checks import check_flag
-from .._compose.rounding import factored_joint, is_worth
+from .._compose.rounding import factored_joint
 from .._compose.series import merge_layers
 from ..activations import Identity, groups
 from ..construction import Claim, Construction, Rewritten, as_network
 from ..linear import Sparse
 from ..network import Layer, Network, flat_layers, own
 from ._claims import kept_claim
-from ._draft import real_network
+from ._draft import is_worth, real_network
 
 Layers = tuple[Layer, ...]
 
@@ -86,7 +86,7 @@ def _folded(layers: Layers, claim: Claim | None, index: int) -> tuple[Layers, Cl
         if claim is None:
             return found, None
         kept = (_factored if factored else _multiplied)(layers, found, claim, index)
-        if kept is not None and kept.robustness.radius == claim.robustness.radius:
+        if kept is not None and is_worth(claim, kept, is_smaller=True):
             return found, kept
     return None
 
@@ -120,4 +120,4 @@ def _multiplied(layers: Layers, found: Layers, claim: Claim, index: int) -> Clai
 def _factored(layers: Layers, found: Layers, claim: Claim, index: int) -> Claim | None:
     """The claim where both factors are kept: the biases are added later."""
     joint = factored_joint((Network(layers[: index + 1]), claim), Network(layers[index + 1 :]))
-    return joint.claim(claim) if joint.silent or is_worth(joint, claim) else None
+    return joint.claim(claim)

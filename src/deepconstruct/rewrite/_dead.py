@@ -10,7 +10,8 @@ from ..construction import Construction
 from ..domains import AbstractDomain
 from ..network import Network
 from ._core import Rows, fits
-from ._draft import Draft, Moves, express, nearest, real_network, result
+from ._draft import Draft, real_network, result
+from ._moves import Moves, express, nearest
 from ._ranges import Ends, behind, degree, everything, real_sums, running_sums
 from ._scales import scales_of
 
@@ -194,6 +195,7 @@ def _directions(units: Rows, low: np.ndarray) -> list[tuple[list[Fraction], list
     for unit, (cols, values) in enumerate(units.parts()):
         kind = units.activations[unit]
         if len(values) and (type(kind) is Identity or (type(kind) is ReLU and low[unit] >= 0)):
-            key = kind, tuple(cols.tolist()), tuple((values / scales[unit]).tolist())
+            direction = tuple(Fraction(value) / Fraction(scales[unit]) for value in values.tolist())
+            key = kind, tuple(cols.tolist()), direction
             found.setdefault(key, []).append(unit)
     return [(list(map(Fraction, scales.tolist())), members) for members in found.values()]

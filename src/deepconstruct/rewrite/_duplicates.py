@@ -7,7 +7,8 @@ from typing import Any
 from .._checks import check_flag
 from ._core import Rows
 from ._dead import drop_unused
-from ._draft import Draft, Moves, express, is_power_of_two, real_network, result
+from ._draft import Draft, real_network, result
+from ._moves import Moves, express, is_power_of_two
 from ._ranges import degree
 from ._scales import may_be_negative, scales_of
 

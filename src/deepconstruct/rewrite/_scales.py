@@ -1,6 +1,7 @@
 """Powers of two by which units can be scaled, and the order that they have by what they are."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -37,12 +38,11 @@ def scale(draft: Draft, index: int) -> bool:
     units, behind = draft.pair(index)
     scales = np.sign(scales_of(units)) if draft.careful else scales_of(units)
     powers = np.array([degree(kind) or 0 for kind in units.activations])
-    with np.errstate(all="ignore"):
-        values, bias = units.values / scales[units.rows], units.bias / scales + 0.0
-        outgoing = behind.values * (scales**powers)[behind.cols]
-        good = (scales != 1) & fits(bias, draft.dtype)
-        good &= np.bincount(units.rows, ~fits(values, draft.dtype), units.out_size) == 0
-        good &= np.bincount(behind.cols, ~fits(outgoing, draft.dtype), units.out_size) == 0
+    values, bias = _times(units.values, scales[units.rows], -1), _times(units.bias, scales, -1)
+    outgoing = _times(behind.values, scales[behind.cols], powers[behind.cols])
+    good = (scales != 1) & _is_exact(units.bias, bias, draft.dtype)
+    good &= np.bincount(units.rows, ~_is_exact(units.values, values, draft.dtype), units.out_size) == 0
+    good &= np.bincount(behind.cols, ~_is_exact(behind.values, outgoing, draft.dtype), units.out_size) == 0
     if not np.any(good):
         return False
     scaled = units.with_entries(
@@ -52,6 +52,18 @@ def scale(draft: Draft, index: int) -> bool:
     draft.put(index, scaled, behind.with_entries(behind.rows, behind.cols, outgoing))
     draft.flushed[index] |= bool(np.any(good & (np.abs(scales) != 1)))
     return True
+
+
+def _times(values: np.ndarray, scales: np.ndarray, powers: np.ndarray | int) -> np.ndarray:
+    """`values * scales^powers` for scales that are powers of two, rounded only where the result isn't normal."""
+    exponents = (np.frexp(scales)[1] - 1) * powers
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(values * np.sign(scales) ** np.abs(powers), exponents) + 0.0
+
+
+def _is_exact(before: np.ndarray, after: np.ndarray, dtype: Any) -> np.ndarray:
+    """Which scaled numbers are numbers of the dtype, and weren't lost."""
+    return fits(after, dtype) & ((before == 0) == (after == 0))
 
 
 def sort(draft: Draft, index: int) -> bool:
