@@ -126,7 +126,7 @@ def test_all_kinds_of_changes_are_there_and_nothing_tells_them():
     network, key = dc.disguise(dc.parity(8), key=0)
     assert set(Counter(row.kind for row in key)) == {"unit", "part", "dead", "cancelling", "active"}
     assert isinstance(network.origin, dc.origins.Stated)
-    assert all(layer.label is None for layer in network.network.layers)
+    assert all(layer.label is None for layer in flat_layers(network.network))
     assert all(type(layer.linear) in {linear.Sparse, linear.Dense} for layer in flat_layers(network.network))
     assert len(key) == dc.cost(network).neurons
     mine = [row.is_decoy for row in key if row.layer == 0]
@@ -311,7 +311,7 @@ def test_keys_are_tables():
         (lambda: dc.score(3, {}), TypeError, "score: key must be an AnswerKey of dc.disguise; got int"),  # pyright: ignore
         (lambda: dc.score(hidden("parity")[1], []), TypeError, "score: answer must be a dict from places"),  # pyright: ignore
         (lambda: dc.score(hidden("parity")[1], {(9, 0): 1}), ValueError, "score: answer must name hidden units"),
-        (lambda: hidden("parity")[1].places(0, 99), ValueError, "no unit stands for unit 99 of layer 0"),
+        (lambda: hidden("parity")[1].places(0, 99), ValueError, "AnswerKey: no unit stands for unit 99 of layer 0"),
         (
             lambda: dc.score(dc.AnswerKey("mixed", dc.parity(2), (dc.Answer(0, 0, "mixed"),)), {}),
             ValueError,

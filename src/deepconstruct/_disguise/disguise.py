@@ -90,14 +90,19 @@ def disguise(
         raise TypeError("disguise: weights must be real; got complex ones. dc.realify makes them so")
     level = _level(strength)
     check_flag("disguise", "labels", labels)
-    if isinstance(key, int) and not isinstance(key, bool):
-        key = jax.random.key(key)
-    check_key("disguise", key)
-    work, hidden = _hidden(construction, key, level, labels=labels)
+    typed = _typed(key)
+    work, hidden = _hidden(construction, typed, level, labels=labels)
     answers = AnswerKey(STRENGTHS[level], construction, _answers(work))
     if STRENGTHS[level] == "retrained":
-        return retrained(hidden.network, construction.claim, key), answers
+        return retrained(hidden.network, construction.claim, typed), answers
     return hidden, answers
+
+
+def _typed(key: Any) -> PRNGKeyArray:
+    if isinstance(key, int) and not isinstance(key, bool):
+        return jax.random.key(key)
+    check_key("disguise", key)
+    return key
 
 
 def _level(strength: Any) -> int:
