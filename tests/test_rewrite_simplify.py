@@ -26,7 +26,7 @@ from rewritten import KINDS, Doubled, counts, drawn, inputs, network, one_hidden
 from variants import claiming, corners_and_points
 
 RATIONAL = (Identity, ReLU, Step, Square, Power)
-RULES = (merge_affine, merge_duplicates, prune_dead, simplify)
+RULES = (simplify, prune_dead, merge_duplicates, merge_affine)
 
 
 @functools.cache
@@ -41,7 +41,7 @@ def built(*, large=False):
     return found
 
 
-@hypothesis.settings(max_examples=16)
+@hypothesis.settings(max_examples=12)
 @hypothesis.given(drawn(), st.sampled_from(RULES), st.sampled_from([None, (-1, 1), (0, 2)]))
 def test_networks_stay_the_same_function_of_rationals(given, rule, shape):
     domain = Space(given.in_size) if shape is None else Box(given.in_size, *shape)
@@ -54,9 +54,10 @@ def test_networks_stay_the_same_function_of_rationals(given, rule, shape):
     assert dc.equivalent(given, found, domain).verdict == "equal"
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("rule", RULES)
 def test_catalog_keeps_its_function_and_its_claims(rule):
-    for construction in built():
+    for number, construction in enumerate(built()):
         found = rule(construction)
         x = corners_and_points(construction, 8)
         assert same(construction, found, x)
@@ -66,7 +67,7 @@ def test_catalog_keeps_its_function_and_its_claims(rule):
         assert rule is merge_affine or counts(found)[1] <= counts(construction)[1]
         assert found.origin == dc.origins.Rewritten(rule.__name__, construction)
         assert digest(rule(found).network) == digest(found.network)
-        if construction.claim.domain.cardinality and rule is simplify:
+        if construction.claim.domain.cardinality and number % 3 == 0:  # each is compiled
             x = np.asarray(construction.claim.domain.enumerate(np.arange(construction.claim.domain.cardinality)))
             assert np.array_equal(found(x), construction(x)) or not construction.claim.error.is_exact
 

@@ -41,7 +41,7 @@ def test_functions_are_equal_and_sharpness_is_apart(tmp_path, monkeypatch):
 def test_a_forgotten_bias_changes_the_function():
     tree = dc.densify(dc.parity(3).network)
     bits = dc.domains.Bits(3).enumerate(np.arange(8))
-    moved = sharpness.rescaled(tree, 8.0)
+    moved = dc.rewrite.rescale_layers(tree, [8, 0.125, *[1] * (len(flat_layers(tree)) - 2)])
     assert np.array_equal(moved(bits), tree(bits))
     first, *rest = flat_layers(moved)
     wrong = dc.Network((dc.Layer(first.linear, flat_layers(tree)[0].bias, first.activation), *rest))

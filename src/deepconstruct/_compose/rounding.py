@@ -122,39 +122,39 @@ def dense_sums(claim: Claim, network: Network, dense: Network, changed: list[boo
     for before, layer, is_changed, sensitivity in zip(stored, layers, changed, shown, strict=True):
         if is_changed:
             reach = np.maximum(np.abs(low), np.abs(high))
-            sums = _moduli(before.linear, reach) + np.abs(bias_array(before))
-            terms = layer.in_size + _between(before.linear) + 4
+            sums = moduli_of(before.linear, reach) + np.abs(bias_array(before))
+            terms = layer.in_size + terms_between(before.linear) + 4
             added += _rounded(terms, sums, float(np.max(reach)), claim.dtype) * sensitivity
             exact = exact and _multiplies_exactly(before.linear, layer)
         low, high = layer_range(layer, low, high)
     return Joint(exact, False, margin, added)
 
 
-def _moduli(linear: AbstractLinear, moduli: np.ndarray) -> np.ndarray:
+def moduli_of(linear: AbstractLinear, moduli: np.ndarray) -> np.ndarray:
     """`|W| moduli`, factor by factor."""
     if isinstance(linear, Composed):
-        return _moduli(linear.outer, _moduli(linear.inner, moduli))
+        return moduli_of(linear.outer, moduli_of(linear.inner, moduli))
     if isinstance(linear, Stack):
-        return np.concatenate([_moduli(part, moduli) for part in linear.parts])
+        return np.concatenate([moduli_of(part, moduli) for part in linear.parts])
     if isinstance(linear, DirectSum):
         cuts = np.cumsum([part.in_size for part in linear.parts])[:-1]
         parts = zip(linear.parts, np.split(moduli, cuts), strict=True)
-        return np.concatenate([_moduli(part, piece) for part, piece in parts])
+        return np.concatenate([moduli_of(part, piece) for part, piece in parts])
     return moduli_through(Layer(linear), moduli)
 
 
-def _between(linear: AbstractLinear) -> int:
+def terms_between(linear: AbstractLinear) -> int:
     """How many numbers pass between the factors of a map, all together."""
     if isinstance(linear, Composed):
-        return linear.inner.out_size + _between(linear.outer) + _between(linear.inner)
-    return max(map(_between, linear.parts)) if isinstance(linear, Stack | DirectSum) else 0
+        return linear.inner.out_size + terms_between(linear.outer) + terms_between(linear.inner)
+    return max(map(terms_between, linear.parts)) if isinstance(linear, Stack | DirectSum) else 0
 
 
 def _multiplies_exactly(linear: AbstractLinear, dense: Layer) -> bool:
     """Whether a map has no factors, or just two whose product wasn't rounded."""
-    if not _between(linear):
+    if not terms_between(linear):
         return True
-    if not isinstance(linear, Composed) or _between(linear.outer) or _between(linear.inner):
+    if not isinstance(linear, Composed) or terms_between(linear.outer) or terms_between(linear.inner):
         return False
     return multiplies_exactly(Layer(linear.inner), Layer(linear.outer), Layer(dense.linear))
 

@@ -16,7 +16,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._analysis.cost import cost
 from .._analysis.curvature import Loss
 from .._analysis.sharpness import sharpness
-from .._bias import bias_vector
 from .._checks import check_scalar, check_size
 from .._fit import fit
 from .._io.atomic import read_arrays, write_arrays
@@ -25,9 +24,8 @@ from .._sweep import sweep
 from ..activations import ReLU
 from ..construction.encoding import digest
 from ..constructions import parity
-from ..linear import Dense, as_matrix
-from ..network import Layer, Network, flat_layers
-from ..rewrite import densify
+from ..network import Network, flat_layers
+from ..rewrite import densify, rescale_layers
 from ._settings import Settings
 from .fractal_training import random_network
 
@@ -200,7 +198,7 @@ def _measured(
     key: PRNGKeyArray,
 ) -> dict[str, Any]:
     """What is measured of a rescaled network, or was and is in the store."""
-    moved = rescaled(network, factor)
+    moved = rescale_layers(network, [factor, 1 / factor, *[1.0] * (len(flat_layers(network)) - 2)])
     path = None
     if store is not None:
         words = "-".join(map(str, np.asarray(jax.random.key_data(key)).ravel()))
@@ -227,12 +225,3 @@ def _read(path: Path | None) -> dict[str, np.ndarray] | None:
     except ValueError:
         return None
     return found if set(found) == set(_MEASURED) else None
-
-
-def rescaled(network: Network, factor: float) -> Network:
-    """The first layer times the factor, its bias as well, and the weights of the second one divided by it."""
-    first, second, *rest = flat_layers(network)
-    bias = bias_vector(first.bias)
-    first = Layer(Dense(as_matrix(first.linear) * factor), None if bias is None else bias * factor, first.activation)
-    second = Layer(Dense(as_matrix(second.linear) / factor), second.bias, second.activation)
-    return Network((first, second, *rest))

@@ -4,6 +4,16 @@ from ._affine import merge_affine as merge_affine
 from ._dead import prune_dead as prune_dead
 from ._densify import astype as astype, densify as densify, sparsity_pattern as sparsity_pattern
 from ._duplicates import merge_duplicates as merge_duplicates
+from ._permute import permute_units as permute_units
+from ._rescale import rescale_layers as rescale_layers, rescale_units as rescale_units
 from ._simplify import simplify as simplify
 
-__all__ = ["merge_affine", "merge_duplicates", "prune_dead", "simplify"]
+__all__ = [
+    "merge_affine",
+    "merge_duplicates",
+    "permute_units",
+    "prune_dead",
+    "rescale_layers",
+    "rescale_units",
+    "simplify",
+]

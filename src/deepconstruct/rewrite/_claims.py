@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.exactness import is_exact_after_step, is_exact_on
-from .._arithmetic.intervals import layer_range
-from .._arithmetic.rounding import gamma, unit_roundoff
-from .._arithmetic.sensitivity import moduli_through, sensitivities
-from .._compose.rounding import Joint, margin_of, moved_box
-from ..activations import Step
+from .._arithmetic.intervals import affine_range, bias_array, layer_range
+from .._arithmetic.rounding import growth, unit_roundoff
+from .._arithmetic.sensitivity import sensitivities
+from .._compose.rounding import Joint, margin_of, moduli_of, moved_box, terms_between
+from ..activations import AbstractActivation, Power, Square, Step, groups
 from ..construction import Claim, Construction, Rewritten
 from ..network import Layer, Network, flat_layers, own
 
@@ -84,18 +84,44 @@ def _only_after_step(given: Network, network: Network, changed: list[bool], lost
 
 def _added(claim: Claim, layers: tuple[Layer, ...], changed: list[bool], lost: list[bool], margin: float) -> float:
     """What the sums of changed layers can add to the output by rounding, and others by numbers that are flushed."""
+    if jnp.issubdtype(claim.dtype, jnp.complexfloating):
+        return math.inf
     low, high = moved_box(claim.domain, margin)
-    total, u, tiny = 0.0, unit_roundoff(claim.dtype), float(jnp.finfo(claim.dtype).tiny)
+    total = 0.0
     with np.errstate(all="ignore"):
         shown = sensitivities(layers, low, high)
-        for layer, is_changed, is_lost, sensitivity in zip(layers, changed, lost, shown, strict=True):
+        behind = [*(slope * _sums(part, np.ones(part.in_size), biased=False)
+                    for slope, part in zip(shown[1:], layers[1:], strict=True)), 1.0]  # fmt: skip
+        for layer, is_changed, is_lost, *slopes in zip(layers, changed, lost, shown, behind, strict=True):
             if is_changed or is_lost:
-                reach = np.maximum(np.abs(low), np.abs(high))
-                terms, sums = layer.in_size + 4, float(np.max(moduli_through(layer, reach), initial=0.0))
-                local = gamma(terms, u) * sums if is_changed else 0.0
-                local += 2 * terms * tiny * (1 + float(np.max(reach, initial=0.0)))
-                if not sums <= float(jnp.finfo(claim.dtype).max):
-                    return math.inf  # they may overflow where others didn't
-                total += local * sensitivity if local and sensitivity else 0.0
+                errors = _lost(layer, low, high, claim.dtype, rounds=is_changed)
+                total += sum(error * slope for error, slope in zip(errors, slopes, strict=True) if error and slope)
             low, high = layer_range(layer, low, high)
     return total if math.isfinite(total) else math.inf
+
+
+def _lost(layer: Layer, low: np.ndarray, high: np.ndarray, dtype: str, *, rounds: bool) -> tuple[float, float]:
+    """By how much the sums of a layer may be off, by rounding and by flushed numbers, and powers of them by flushing.
+
+    Infinite where sums may overflow. Weights that were multiplied have been rounded up to four times.
+    """
+    info, reach = jnp.finfo(dtype), np.maximum(np.abs(low), np.abs(high))
+    terms, sums = layer.in_size + 6 + 6 * terms_between(layer.linear), _sums(layer, reach)
+    if not sums <= float(info.max) / 2:
+        return math.inf, math.inf
+    rounded = growth(terms, unit_roundoff(dtype)) * sums if rounds else 0.0
+    flushed = 2 * terms * float(info.tiny) * (1 + float(np.max(reach, initial=0.0)))
+    most = max(1.0, float(np.max(np.abs(affine_range(layer, low, high)), initial=0.0)))
+    powers = [_power(kind) for kind, _ in groups(layer.activation, layer.out_size)]
+    if most ** max(powers) > float(info.max) / 2:
+        return math.inf, math.inf
+    return rounded + flushed, max(4 * n * float(info.tiny) * most**n if n > 1 else 0.0 for n in powers)
+
+
+def _power(activation: AbstractActivation) -> int:
+    return activation.n if isinstance(activation, Power) else 2 if isinstance(activation, Square) else 1
+
+
+def _sums(layer: Layer, reach: np.ndarray, *, biased: bool = True) -> float:
+    """The largest sum of moduli of a layer, factor by factor."""
+    return float(np.max(moduli_of(layer.linear, reach) + biased * np.abs(bias_array(layer)), initial=0.0))
