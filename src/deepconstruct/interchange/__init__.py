@@ -6,8 +6,8 @@ from .equinox_modules import from_equinox as from_equinox, to_equinox as to_equi
 from .jax_export import to_jax_export as to_jax_export
 from .onnx_reading import from_onnx as from_onnx
 from .onnx_writing import to_onnx as to_onnx
-from .safetensors_files import from_safetensors as from_safetensors, to_safetensors as to_safetensors
 from .sklearn_models import from_sklearn as from_sklearn
+from .tensor_files import from_safetensors as from_safetensors, to_safetensors as to_safetensors
 from .torch_modules import from_torch as from_torch, to_torch as to_torch
 
 __all__ = [
