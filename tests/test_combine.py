@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -353,3 +354,31 @@ def test_what_does_not_fit_is_refused(make, error, message):
 def test_signs_do_not_enter_bits():
     with pytest.raises(ValueError, match=re.escape("parity(2, signs) gives Signs(n=1)")):
         dc.series(dc.parity(2, encoding="signs"), dc.parity(1))
+
+
+@pytest.mark.parametrize("sizes", [(20, 20), (4, 4), (5, 3), (6, 6, 6)])
+def test_gates_of_networks_side_by_side_are_those_of_each(sizes):
+    parts = [dc.parity(n) for n in sizes]
+    both = dc.parallel(*parts).network.layers
+    for index, layer in enumerate(both[: min(len(part.network.layers) for part in parts) - 1]):
+        gates, first = [], 0
+        assert layer.label is not None
+        for own in (part.network.layers[index] for part in parts):
+            assert own.label is not None
+            gates += [first + own.label.gate(unit, own.out_size) for unit in range(own.out_size)]
+            first = max(gates) + 1
+        assert layer.label.name == "xor"
+        assert layer.label.gates(layer.out_size).tolist() == gates
+
+
+def test_a_gate_of_networks_side_by_side_is_cut_out_alone():
+    both = dc.parallel(dc.parity(4), dc.parity(4))
+    layer = both.network.layers[0]
+    assert layer.label is not None
+    replace: dict[Any, float] = {
+        (0, unit): 0.0 for unit in np.flatnonzero(layer.label.gates(layer.out_size) == 2).tolist()
+    }
+    x = np.array(list(itertools.product([0.0, 1.0], repeat=8)))
+    found, wanted = np.asarray(dc.run_with(both, x, replace=replace)), np.asarray(both(x))
+    assert np.array_equal(found[:, 0], wanted[:, 0])  # gates 0 and 1 are those of the first network
+    assert not np.array_equal(found[:, 1], wanted[:, 1])
