@@ -14,6 +14,7 @@ import deepconstruct as dc
 from deepconstruct import activations, linear
 from deepconstruct._bias import TiledBias
 from deepconstruct.domains import Bits, Product, Signs, Space
+from deepconstruct.network import flat_layers
 from deepconstruct.targets import DFT, Iterated, Realified
 
 RELU, TANH, IDENTITY = activations.ReLU(), activations.Tanh(), activations.Identity()
@@ -356,28 +357,26 @@ def test_signs_do_not_enter_bits():
         dc.series(dc.parity(2, encoding="signs"), dc.parity(1))
 
 
+def gates_of(layer) -> list[int]:
+    return layer.label.gates(layer.out_size).tolist()
+
+
 @pytest.mark.parametrize("sizes", [(20, 20), (4, 4), (5, 3), (6, 6, 6)])
 def test_gates_of_networks_side_by_side_are_those_of_each(sizes):
-    parts = [dc.parity(n) for n in sizes]
-    both = dc.parallel(*parts).network.layers
-    for index, layer in enumerate(both[: min(len(part.network.layers) for part in parts) - 1]):
-        gates, first = [], 0
-        assert layer.label is not None
-        for own in (part.network.layers[index] for part in parts):
-            assert own.label is not None
-            gates += [first + own.label.gate(unit, own.out_size) for unit in range(own.out_size)]
-            first = max(gates) + 1
-        assert layer.label.name == "xor"
-        assert layer.label.gates(layer.out_size).tolist() == gates
+    chains = [flat_layers(dc.parity(n).network) for n in sizes]
+    both = flat_layers(dc.parallel(*map(dc.parity, sizes)).network)
+    for layer, *parts in zip(both[:2], *(chain[:2] for chain in chains), strict=True):
+        gates: list[int] = []
+        for part in parts:
+            first = max(gates, default=-1) + 1
+            gates += [first + gate for gate in gates_of(part)]
+        assert gates_of(layer) == gates
 
 
 def test_a_gate_of_networks_side_by_side_is_cut_out_alone():
     both = dc.parallel(dc.parity(4), dc.parity(4))
-    layer = both.network.layers[0]
-    assert layer.label is not None
-    replace: dict[Any, float] = {
-        (0, unit): 0.0 for unit in np.flatnonzero(layer.label.gates(layer.out_size) == 2).tolist()
-    }
+    gates = gates_of(both.network.layers[0])
+    replace: dict[Any, float] = {(0, unit): 0.0 for unit, gate in enumerate(gates) if gate == 2}
     x = np.array(list(itertools.product([0.0, 1.0], repeat=8)))
     found, wanted = np.asarray(dc.run_with(both, x, replace=replace)), np.asarray(both(x))
     assert np.array_equal(found[:, 0], wanted[:, 0])  # gates 0 and 1 are those of the first network
