@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import deepconstruct as dc
 from deepconstruct import rewrite
-from deepconstruct.linear import Composed, Dense, DirectSum, Identity, Kronecker, Permutation, Stack, as_matrix
+from deepconstruct.linear import Composed, Dense, DirectSum, Identity, Kronecker, Permutation, Sparse, Stack, as_matrix
 from deepconstruct.network import Label, Layer, Network, Repeat, flat_layers
 from deepconstruct.rewrite._maps import steps, unit_activations
 from deepconstruct.rewrite._ranges import degree
@@ -290,3 +290,27 @@ def test_meaningless_arguments_are_refused():
     for call in (lambda: rewrite.permute_units(vast, key=KEY), lambda: rewrite.rescale_units(vast, [2])):
         with pytest.raises(ValueError, match="the map of layer 0 has too many entries to be written out"):
             call()
+
+
+def test_sparse_maps_hold_what_is_not_zero():
+    for name in ("parity", "parity_tied", "fft", "multiplication_square", "bits_to_signs"):
+        given = built(name)
+        found = rewrite.to_sparse(given)
+        for old, new in zip(flat_layers(given.network), flat_layers(found.network), strict=True):
+            maps = steps(new.linear)
+            assert all(type(part) is Sparse and np.all(np.asarray(part.values) != 0) for part in maps)
+            assert np.array_equal(as_matrix(new.linear), np.asarray(as_matrix(old.linear)))
+            assert (old.label, old.activation) == (new.label, new.activation)
+        within_claim(found, points(given))
+        assert found.network.dtype == given.network.dtype
+        assert (found.claim == given.claim) == (name != "multiplication_square")
+    empty = Network((Layer(np.zeros((2, 3), "float32"), [1, 2]),))
+    assert dc.cost(rewrite.to_sparse(empty)).synapses == 0
+    assert rewrite.to_sparse(empty)([1, 2, 3]).tolist() == [1, 2]
+    again = rewrite.to_sparse(dc.densify(dc.parity(4)))
+    assert dc.catalog.rebuild(again.origin).claim == again.claim
+    pair = Network((Layer(Composed(Dense(np.float32([[0.1], [0.3]])), Dense(np.float32([[0.7, 0.9]])))),))
+    assert np.array_equal(rewrite.to_sparse(pair)([0.3, 0.2]), pair([0.3, 0.2]))
+    vast = Network((Layer(dc.linear.SignPatterns(np.ones(18, "float32"))),))
+    with pytest.raises(ValueError, match="to_sparse: the map of layer 0 has too many entries"):
+        rewrite.to_sparse(vast)

@@ -23,7 +23,7 @@ from .construction import Built, Construction, FanOut, Origin, Parallel, Repeate
 from .construction.entry import Entry, Formula, shown
 from .construction.origin import thawed
 from .constructions import BUILDERS
-from .rewrite import densify, merge_affine, merge_duplicates, prune_dead, simplify
+from .rewrite import densify, merge_affine, merge_duplicates, prune_dead, simplify, to_sparse
 
 __all__ = [
     "ENTRIES",
@@ -127,6 +127,7 @@ _RULES = {
     "merge_duplicates(rounded=True)": partial(merge_duplicates, rounded=True),
     "prune_dead": prune_dead,
     "simplify": simplify,
+    "to_sparse": to_sparse,
     "simplify(affine=True)": partial(simplify, affine=True),
 }
 

@@ -7,6 +7,7 @@ from ._duplicates import merge_duplicates as merge_duplicates
 from ._permute import permute_units as permute_units
 from ._rescale import rescale_layers as rescale_layers, rescale_units as rescale_units
 from ._simplify import simplify as simplify
+from ._sparse import to_sparse as to_sparse
 
 __all__ = [
     "merge_affine",
@@ -16,4 +17,5 @@ __all__ = [
     "rescale_layers",
     "rescale_units",
     "simplify",
+    "to_sparse",
 ]
