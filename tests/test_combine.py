@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import deepconstruct as dc
 from deepconstruct import activations, linear
 from deepconstruct._bias import TiledBias
 from deepconstruct.domains import Bits, Product, Signs, Space
+from deepconstruct.network import flat_layers
 from deepconstruct.targets import DFT, Iterated, Realified
 
 RELU, TANH, IDENTITY = activations.ReLU(), activations.Tanh(), activations.Identity()
@@ -353,3 +355,29 @@ def test_what_does_not_fit_is_refused(make, error, message):
 def test_signs_do_not_enter_bits():
     with pytest.raises(ValueError, match=re.escape("parity(2, signs) gives Signs(n=1)")):
         dc.series(dc.parity(2, encoding="signs"), dc.parity(1))
+
+
+def gates_of(layer) -> list[int]:
+    return layer.label.gates(layer.out_size).tolist()
+
+
+@pytest.mark.parametrize("sizes", [(20, 20), (4, 4), (7, 5), (6, 6, 6)])
+def test_gates_of_networks_side_by_side_are_those_of_each(sizes):
+    chains = [flat_layers(dc.parity(n).network) for n in sizes]
+    both = flat_layers(dc.parallel(*map(dc.parity, sizes)).network)
+    for layer, *parts in zip(both[:2], *(chain[:2] for chain in chains), strict=True):
+        gates: list[int] = []
+        for part in parts:
+            first = max(gates, default=-1) + 1
+            gates += [first + gate for gate in gates_of(part)]
+        assert gates_of(layer) == gates
+
+
+def test_a_gate_of_networks_side_by_side_is_cut_out_alone():
+    both = dc.parallel(dc.parity(4), dc.parity(4))
+    gates = gates_of(both.network.layers[0])
+    replace: dict[Any, float] = {(0, unit): 0.0 for unit, gate in enumerate(gates) if gate == 2}
+    x = np.array(list(itertools.product([0.0, 1.0], repeat=8)))
+    found, wanted = np.asarray(dc.run_with(both, x, replace=replace)), np.asarray(both(x))
+    assert np.array_equal(found[:, 0], wanted[:, 0])  # gates 0 and 1 are those of the first network
+    assert not np.array_equal(found[:, 1], wanted[:, 1])

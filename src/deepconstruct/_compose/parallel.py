@@ -4,14 +4,18 @@ from itertools import zip_longest
 from typing import Any
 
 import jax
+import numpy as np
 
 from .._bias import join_biases
 from ..activations import join
 from ..construction import Construction, FanOut, Parallel
 from ..linear import DirectSum, Identity as IdentityMap, Stack
-from ..network import Layer, Network, Repeat, flat_layers, own
+from ..network import Label, Layer, Network, Repeat, flat_layers, own
 from .algebra import fan_out_claim, parallel_claim
 from .parts import Layers, Part, check_parts
+
+# Layers of more units get no label where their gates would have to be listed one by one.
+_MOST_LISTED = 2**14
 
 
 def parallel(*parts: Part) -> Part:
@@ -103,8 +107,24 @@ def _with_joined_rest(linear: DirectSum | Stack, layers: list[Layer]) -> Layer:
     sizes = [layer.out_size for layer in layers]
     bias = join_biases([layer.bias for layer in layers], sizes)
     activation = join([(layer.activation, layer.out_size) for layer in layers])
-    labels = {layer.label for layer in layers}
-    return Layer(linear, bias, activation, labels.pop() if len(labels) == 1 else None)
+    return Layer(linear, bias, activation, _joined_label(layers))
+
+
+def _joined_label(layers: list[Layer]) -> Label | None:
+    """The label of layers of one name, whose gates are numbered on from layer to layer."""
+    labels = [layer.label for layer in layers]
+    (name, *others) = {None if label is None else label.name for label in labels}
+    if others or name is None:
+        return None
+    gates, count = [], 0
+    for label, layer in zip(labels, layers, strict=True):
+        own = label.gates(layer.out_size)  # pyright: ignore[reportOptionalMemberAccess]
+        gates.append(np.where(own < 0, -1, own + count))
+        count += int(own.max(initial=-1)) + 1
+    listed = np.concatenate(gates)
+    if np.array_equal(labels[0].gates(len(listed)), listed):  # pyright: ignore[reportOptionalMemberAccess]
+        return labels[0]
+    return Label(name, listed=tuple(listed.tolist())) if len(listed) <= _MOST_LISTED else None
 
 
 def join_fan_out(networks: list[Network]) -> Layers:
