@@ -154,7 +154,7 @@ def test_the_weaker_strengths_do_less():
     assert found == [{"unit"}, {"unit"}, {"unit", "part"}]
     permuted = dc.disguise(dc.parity(8), strength="permuted", key=0)[0]
     assert dc.cost(permuted) == dc.cost(dc.parity(8))
-    old, new = (np.sort(np.asarray(c.network.layers[0].linear.entries()[2])) for c in (dc.parity(8), permuted))
+    old, new = (np.sort(np.asarray(flat_layers(c.network)[0].linear.entries()[2])) for c in (dc.parity(8), permuted))
     assert np.array_equal(old[old != 0], new[new != 0])
 
 
