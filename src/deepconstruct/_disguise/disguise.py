@@ -99,7 +99,7 @@ def disguise(
 
 
 def _typed(key: Any) -> PRNGKeyArray:
-    if isinstance(key, int) and not isinstance(key, bool):
+    if type(key) is int:  # a bool is none
         return jax.random.key(key)
     check_key("disguise", key)
     return key
