@@ -1,5 +1,6 @@
 """Networks made anew that compute the same."""
 
+from ._activation import change_activation as change_activation
 from ._affine import merge_affine as merge_affine
 from ._dead import prune_dead as prune_dead
 from ._densify import astype as astype, densify as densify, sparsity_pattern as sparsity_pattern
@@ -10,6 +11,7 @@ from ._simplify import simplify as simplify
 from ._sparse import to_sparse as to_sparse
 
 __all__ = [
+    "change_activation",
     "merge_affine",
     "merge_duplicates",
     "permute_units",
