@@ -20,6 +20,7 @@ NOTEBOOKS = {
     "03_fractals.ipynb": "fractals_notebook.ipynb",
     "04_basins.ipynb": "basins_notebook.ipynb",
     "05_certificates.ipynb": "certificates_notebook.ipynb",
+    "06_disguises.ipynb": "disguises_notebook.ipynb",
 }
 for notebook, page in NOTEBOOKS.items():
     shutil.copyfile(HERE.parent / "examples" / notebook, HERE / page)

@@ -137,6 +137,36 @@ def test_entries_keep_their_claims_in_torch():
         assert np.allclose(found, by_hand(network, x), rtol=1e-5, atol=1e-5), network
 
 
+def test_sparse_modules_of_torch_hold_the_weights_that_are_not_zero():
+    torch = pytest.importorskip("torch")
+    for name in ("parity", "boolean_function", "fractal_dust"):
+        construction, x = real_entries()[name], points(name)
+        module = dc.interchange.to_torch(construction, sparse=True)
+        y = module(torch.from_numpy(x.copy()))
+        assert excess(construction, x, y.detach().numpy()) <= 0
+        weights = sum(np.count_nonzero(w) for k, w in dc.interchange.to_numpy(construction).items() if "weight" in k)
+        values = [part.values for part in module if hasattr(part, "values")]
+        assert sum(value.numel() for value in values) == weights
+        y.sum().backward()
+        assert all(value.grad is not None and value.grad.shape == value.shape for value in values)
+    alone = dc.interchange.to_torch(dc.parity(4), sparse=True)(torch.tensor([1.0, 0, 0, 0], dtype=torch.float64))
+    assert alone.tolist() == [1.0]
+    with pytest.raises(TypeError, match="to_torch: sparse must be True or False; got 1"):
+        dc.interchange.to_torch(dc.parity(2), sparse=1)
+
+
+def test_entries_keep_their_claims_in_flax():
+    pytest.importorskip("flax")
+    for name, construction in list(real_entries().items())[::6]:
+        module, x = dc.interchange.to_flax(construction), points(name)
+        assert excess(construction, x, np.asarray(jax.jit(module)(x))) <= 0
+    for network in sizes_and_structures():
+        linear = [part for part in dc.interchange.to_flax(network).layers if hasattr(part, "kernel")]
+        plain = [layer for layer in dc.interchange.to_numpy(network).items() if layer[0].endswith("weight")]
+        for part, (_, weight) in zip(linear, plain, strict=True):
+            assert np.array_equal(part.kernel[...].T, weight)
+
+
 def test_a_file_of_torch_from_outside_comes_in_and_certifies(tmp_path):
     torch = pytest.importorskip("torch")
     nn, path = torch.nn, tmp_path / "xor.pt"
@@ -195,10 +225,13 @@ def test_what_torch_has_beyond_layers_is_named():
         dc.interchange.to_torch(own)
 
 
-def test_without_torch_the_package_is_named(monkeypatch):
+def test_without_frameworks_the_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match="to_torch needs torch: pip install torch"):
         dc.interchange.to_torch(dc.parity(2))
+    monkeypatch.setitem(sys.modules, "flax.nnx", None)
+    with pytest.raises(ImportError, match="to_flax needs flax: pip install flax"):
+        dc.interchange.to_flax(dc.parity(2))
 
 
 def test_networks_of_scikit_learn_come_in_and_certify():

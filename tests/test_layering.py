@@ -27,7 +27,7 @@ ROWS = [
     {"constructions", "bounds", "_change", "_analysis", "_certify", "losses", "data"},
     {"_fit", "_files", "_sweep"},
     {"catalog"},
-    {"testing", "experiments"},
+    {"testing", "experiments", "_disguise"},
     {"plot", "interchange"},
     {"benchmarks"},
     {"_tour", "_reproduce"},

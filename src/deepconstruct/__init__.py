@@ -67,6 +67,13 @@ if TYPE_CHECKING:
         repeat as repeat,
         series as series,
     )
+    from ._disguise import (
+        Answer as Answer,
+        AnswerKey as AnswerKey,
+        Score as Score,
+        disguise as disguise,
+        score as score,
+    )
     from ._files import load as load, load_certificate as load_certificate, save as save
     from ._fit import Fit as Fit, fit as fit
     from ._sweep import Sweep as Sweep, sweep as sweep
@@ -101,6 +108,7 @@ _MODULES = (
     "testing",
 )
 _HOMES = {
+    "_disguise": ("Answer", "AnswerKey", "Score", "disguise", "score"),
     "_analysis.basin": ("BasinEstimate", "basin"),
     "_analysis.cost": ("Cost", "Costs", "cost"),
     "_analysis.critical": ("CriticalNoise", "critical_noise"),

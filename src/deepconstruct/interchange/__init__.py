@@ -3,6 +3,7 @@
 from .arrays import from_numpy as from_numpy, to_numpy as to_numpy
 from .c_code import to_c as to_c
 from .equinox_modules import from_equinox as from_equinox, to_equinox as to_equinox
+from .flax_modules import to_flax as to_flax
 from .jax_export import to_jax_export as to_jax_export
 from .onnx_reading import from_onnx as from_onnx
 from .onnx_writing import to_onnx as to_onnx
@@ -19,6 +20,7 @@ __all__ = [
     "from_torch",
     "to_c",
     "to_equinox",
+    "to_flax",
     "to_jax_export",
     "to_numpy",
     "to_onnx",

@@ -5,7 +5,7 @@ from typing import Any
 
 _EXTRA = "'deepconstruct[interchange]'"
 # What to install: frameworks are the user's own, and no part of the extra.
-_INSTALLS = {"onnx": _EXTRA, "safetensors": _EXTRA, "torch": "torch"}
+_INSTALLS = {"onnx": _EXTRA, "safetensors": _EXTRA, "torch": "torch", "flax": "flax"}
 
 
 def package(owner: str, module: str) -> Any:

@@ -8,23 +8,26 @@ from typing import Any
 import numpy as np
 
 from .. import activations
+from .._checks import check_flag
 from ..activations import AbstractActivation, groups
 from ..network import Network
 from .arrays import network_of_arrays
 from .chains import Chain
 from .packages import package
-from .plain import lowered, refusal
+from .plain import Plain, lowered, refusal
 from .untrusted import MOST_BYTES, content_of, refused
 
 
-def to_torch(network: Any) -> Any:
-    """A network as a `torch.nn.Sequential` of `Linear` and activations.
+def to_torch(network: Any, *, sparse: bool = False) -> Any:
+    """A network as a `torch.nn.Sequential` of `Linear`, or of sparse maps, and activations.
 
     Activations that PyTorch has no module for, such as `Step`, are modules of the library: save such a network by
     its `state_dict`.
 
     Args:
         network: a `Network` or `Construction` of real weights in float16, float32 or float64.
+        sparse: whether layers hold only the weights that aren't 0, as the parameter `values`, which are trained in
+            their places. Such layers don't come back by `from_torch`.
 
     Returns:
         The module, on the CPU, for inputs of shape `(*batch, in_size)`.
@@ -34,21 +37,47 @@ def to_torch(network: Any) -> Any:
         ValueError: an activation that isn't the library's own, such as `Custom`.
         ImportError: without torch.
 
-    Exactness: the weights are the same bit for bit, in dense matrices; repeated blocks are unrolled. PyTorch's own
+    Exactness: the weights are the same bit for bit; structured maps are written out, and repeated blocks unrolled.
+    PyTorch's own
     activations may err more than claims allow.
     """
+    check_flag("to_torch", "sparse", sparse)
     torch, modules = package("to_torch", "torch"), []
     for layer in lowered("to_torch", network):
-        rows, cols = layer.matrix.shape
-        weight = torch.from_numpy(layer.matrix.copy())
-        linear = torch.nn.Linear(cols, rows, bias=layer.bias is not None, dtype=weight.dtype, device="meta")
-        linear.weight = torch.nn.Parameter(weight)
-        if layer.bias is not None:
-            linear.bias = torch.nn.Parameter(torch.from_numpy(layer.bias.copy()))
-        modules.append(linear)
+        modules.append((_sparse if sparse else _linear)(torch, layer))
         if not layer.is_linear:
-            modules.append(_module(torch, layer.activation, rows, layer.layer))
+            modules.append(_module(torch, layer.activation, len(layer.matrix), layer.layer))
     return torch.nn.Sequential(*modules)
+
+
+def _linear(torch: Any, layer: Plain) -> Any:
+    rows, cols = layer.matrix.shape
+    weight = torch.from_numpy(layer.matrix.copy())
+    linear = torch.nn.Linear(cols, rows, bias=layer.bias is not None, dtype=weight.dtype, device="meta")
+    linear.weight = torch.nn.Parameter(weight)
+    if layer.bias is not None:
+        linear.bias = torch.nn.Parameter(torch.from_numpy(layer.bias.copy()))
+    return linear
+
+
+def _sparse(torch: Any, layer: Plain) -> Any:
+    """A layer of the weights that aren't 0."""
+    places, rows = np.nonzero(layer.matrix), len(layer.matrix)
+
+    class SparseLinear(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.values = torch.nn.Parameter(torch.from_numpy(layer.matrix[places]))
+            self.register_buffer("places", torch.from_numpy(np.stack(places)))
+            bias = None if layer.bias is None else torch.nn.Parameter(torch.from_numpy(layer.bias.copy()))
+            self.register_parameter("bias", bias)
+
+        def forward(self, x: Any) -> Any:
+            at_rows, at_cols = self.places
+            y = x.new_zeros(*x.shape[:-1], rows).index_add(-1, at_rows, x[..., at_cols] * self.values)
+            return y if self.bias is None else y + self.bias
+
+    return SparseLinear()
 
 
 def _module(torch: Any, activation: AbstractActivation, width: int, layer: int) -> Any:
