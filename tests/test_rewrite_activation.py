@@ -237,7 +237,9 @@ def test_a_wrong_threshold_is_seen(monkeypatch):
 def test_claims_of_more_than_bits_are_refused():
     steps = one_hidden([[1, 1]], [-1], [[1]], "step")
     for domain in (Box(2, 0, 1), Space(2), Points(np.array([[0.1, 1.0]])), Product((Bits(1), Box(1, 0, 1)))):
-        with pytest.raises(ValueError, match="gates are known on finite domains whose points are float32 numbers"):
+        with pytest.raises(
+            ValueError, match=r"gates are known on finite domains whose points are.*float32 numbers, such as Bits"
+        ):
             change_activation(steps, "relu", domain=domain)
 
 
@@ -252,7 +254,7 @@ def test_claims_of_more_than_bits_are_refused():
         (
             lambda: dc.parity(2),
             "sigmoid",
-            r"unit 0 of layer 0 is relu, .*sigmoid\(1\); make it steps first, by change_",
+            r"unit 0 of layer 0 is relu, .*which doesn't become.* sigmoid\(1\); make it steps first, by change_",
         ),
         (lambda: dc.parity(2), "tanh", "activation must be 'relu', 'step' or 'sigmoid'"),
         (lambda: one_hidden([[0.1, 0.7]], [-0.75], [[1]], "step"), "relu", "something may round in the given network"),
@@ -281,9 +283,9 @@ def test_wrong_arguments():
         change_activation(steps.network, "relu")
     with pytest.raises(ValueError, match="a construction has the domain of its claim; give"):
         change_activation(steps, "relu", domain=Bits(2))
-    with pytest.raises(TypeError, match=r"domain must be one of dc\.domains; got 2"):
+    with pytest.raises(TypeError, match=r"domain must be one of dc\.domains; got"):
         change_activation(steps.network, "relu", domain=2)
-    with pytest.raises(ValueError, match=r"the network takes 2 numbers; got the domain Bits"):
+    with pytest.raises(ValueError, match=r"the network takes.*2 numbers; got the domain Bits"):
         change_activation(steps.network, "relu", domain=Bits(3))
     with pytest.raises(TypeError, match="expected one network; got a stack of them"):
         change_activation(dc.stack([steps.network] * 2), "relu", domain=Bits(2))
