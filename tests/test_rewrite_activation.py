@@ -165,6 +165,19 @@ def test_one_gate_where_it_is_hard():
             assert is_same(given, change_activation(given, new, domain=domain), domain)
 
 
+def test_linear_units_of_odd_numbers():
+    # Multiples of 3 are counted in threes only where the units that hold them are made anew.
+    for domain in (Bits(2), Signs(2)):
+        threes, gates = ([[3, 0], [0, 3]], [3, 0], "identity"), ([[1, 1], [1, -1]], [-3, 0], "step")
+        given = network(threes, gates, ([[1, 2]], None, "identity"))
+        assert is_same(given, change_activation(given, "relu", domain=domain), domain)
+    bits = ([[0.3, 0], [0, 0.3]], None, "relu"), ([[1, 0], [0, 1]], None, "relu")
+    given = network(*bits, ([[1, 2]], None, "identity"))
+    found = change_activation(given, "step", domain=Bits(2))
+    assert [layer.out_size for layer in flat_layers(found)] == [2, 2, 1]
+    assert is_same(given, found, Bits(2))
+
+
 def test_domains_on_a_finer_grid():
     domain = Points(np.array([[0.25, 3.0, 0.0], [0.5, -1.0, 0.0], [-0.75, 0.0, 0.0]]))
     given = one_hidden([[1, 1, 5], [2, -1, 1]], [-0.5, 0.25], [[1, -2]], "step")

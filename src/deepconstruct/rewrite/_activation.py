@@ -157,8 +157,11 @@ class _Change(NamedTuple):
     target: AbstractActivation
     gain: Fraction
 
+    def keeps(self, kind: AbstractActivation) -> bool:
+        return type(kind) is not _FROM[type(self.target)]
+
     def terms(self, unit: Unit, count: Count, name: str) -> Terms:
-        if type(unit.activation) is not _FROM[type(self.target)]:
+        if self.keeps(unit.activation):
             return [(unit, Fraction(1))]
         if isinstance(self.target, Sigmoid):
             return count.as_sigmoid(self.target, self.gain)
@@ -184,7 +187,8 @@ def _rebuilt(network: Network, change: _Change, domain: AbstractDomain) -> Netwo
         for number, (unit, count) in enumerate(zip(_units(rows), counts, strict=True)):
             terms = change.terms(unit, count, f"unit {number} of layer {index}")
             made.add(terms, int(rows.gates[number]))
-        held = [count.held(kind) for count, kind in zip(counts, rows.activations, strict=True)]
+        pairs = zip(counts, rows.activations, strict=True)
+        held = [count.held(kind, stays=change.keeps(kind)) for count, kind in pairs]
         columns = made.became
         layers.append(made)
     drop_unused_units(layers)

@@ -54,10 +54,15 @@ class Count(NamedTuple):
         """How many of the integers are positive sums."""
         return self.high + 1 - self.threshold
 
-    def held(self, activation: AbstractActivation) -> "Held":
-        """What the unit holds behind a step, a ReLU or nothing."""
+    def held(self, activation: AbstractActivation, *, stays: bool) -> "Held":
+        """What the unit holds behind a step, a ReLU or nothing.
+
+        The grid of one that `stays` is a power of two: weights of it are divided by others', and must stay floats.
+        """
         low, high = (self.behind(activation, k) for k in (self.low, self.high))
         grid = common_grid([Fraction(1)] if type(activation) is Step else [self.grid, self.bias])
+        if stays:
+            grid = Fraction(grid.numerator & -grid.numerator, grid.denominator)
         return Held(grid if low or high else Fraction(0), low, high, self, activation)
 
     def behind(self, activation: AbstractActivation, k: int) -> Fraction:
