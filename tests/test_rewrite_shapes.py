@@ -164,6 +164,9 @@ def test_new_layers_stand_where_they_are_asked_for():
     assert as_matrix(found[2].linear).tolist() == [[1, 1, 1, -1, -1]]
     assert type(found[2].linear) is Composed
     assert type(found[2].linear.outer) is Dense
+    for power, count in ((2, 3), (3, 6)):
+        cubes = rewritten.network(([[1], [2], [-3]], None, dc.activations.Power(power)), parts[1])
+        assert flat_layers(rewrite.deepen(cubes, 0, how="relu"))[1].out_size == count
     # A ReLU alone behind units that may be negative isn't the same.
     alone = Network((found[0], Layer(dc.linear.Identity(3), None, "relu"), net.layers[1]))
     assert not rewritten.same(alone, net, rewritten.inputs(1, count=4))
@@ -237,6 +240,14 @@ def test_claims_grow_by_what_a_matrix_is_off(dtype):
     moved = np.abs(rationals.evaluate(off, x) - rationals.evaluate(given, x)).max()
     assert off.claim.error.largest - exact.claim.error.largest > 0.9 * moved > 0
     assert rewritten.same(exact, given, x)
+
+
+def test_sums_that_are_exact_but_wrong_are_no_exact_claim():
+    net = rewritten.network(([[1], [0]], None, "identity"), ([[1, 1]], None, "identity"))
+    given = dc.claim(net, dc.Claim(dc.Target("x", lambda x: x), dc.domains.Bits(1), dc.domains.Bits(1)))
+    found = rewrite.rotate(given, 0, [[1, 2.0**-22], [0, 1]])  # orthogonal up to rounding
+    off = float(found([1])[0]) - 1
+    assert 0 < off <= found.claim.error.largest
 
 
 def test_wrong_bases_are_seen():
