@@ -1,5 +1,6 @@
 """Networks made anew that compute the same."""
 
+from ._activation import change_activation as change_activation
 from ._affine import merge_affine as merge_affine
 from ._dead import prune_dead as prune_dead
 from ._deepen import deepen as deepen
@@ -13,6 +14,7 @@ from ._sparse import to_sparse as to_sparse
 from ._widen import widen as widen
 
 __all__ = [
+    "change_activation",
     "deepen",
     "merge_affine",
     "merge_duplicates",
