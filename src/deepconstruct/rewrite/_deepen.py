@@ -29,7 +29,7 @@ def deepen(network: Any, at: int, *, how: str = "linear") -> Any:
         layer changes, are unrolled.
 
     Raises:
-        ValueError: not a hidden layer, or another way.
+        ValueError: not a hidden layer, one without units, or another way.
         TypeError: neither a network nor a construction, a stack of networks, or complex weights for `"relu"`.
 
     Exactness: bit for bit, but for the sign of zeros: numbers are multiplied by 1 and -1, and zeros are added. Where
@@ -48,6 +48,8 @@ def deepen(network: Any, at: int, *, how: str = "linear") -> Any:
     source = one_network("deepen", network)
     layers = flat_layers(source)
     at = hidden_index("deepen", layers, at)
+    if not layers[at].out_size:
+        raise ValueError(f"deepen: layer {at} has no units to be handed on")
     if check_choice("deepen", "how", how, ("linear", "relu")) == "relu":
         if jnp.issubdtype(source.dtype, jnp.complexfloating):
             raise TypeError(

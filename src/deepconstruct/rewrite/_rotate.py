@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from .._arithmetic.intervals import bias_array, layer_range
 from .._arithmetic.sensitivity import sensitivities
-from .._checks import check_key
+from .._checks import as_numbers, check_key
 from .._compose.rounding import margin_of, moved_box
 from .._static import to_jax
 from ..activations import Identity
@@ -48,7 +48,8 @@ def rotate(network: Any, at: int, matrix: Any = None, *, key: PRNGKeyArray | Non
             another shape or one that isn't orthogonal up to rounding in the network's dtype, layers of several
             factors, maps too large to be written out, weights that leave the dtype's range or aren't finite, or a
             claim for which what is rounded can't be bounded.
-        TypeError: neither a network nor a construction, a stack of networks, or complex weights.
+        TypeError: neither a network nor a construction, a stack of networks, complex weights, or a matrix that isn't
+            numbers.
 
     Exactness: up to rounding. The new weights are rounded, so their product isn't quite `V W`; how far it is off is
         bounded in extended precision and added to a claim, with what the new sums may round.
@@ -98,7 +99,7 @@ def _drawn(key: Any, size: int) -> np.ndarray:
 
 
 def _checked(matrix: Any, size: int, dtype: np.dtype) -> np.ndarray:
-    given = np.asarray(matrix)
+    given = np.asarray(as_numbers("rotate", "matrix", matrix))
     if given.shape != (size, size) or given.dtype.kind not in "biuf":
         raise ValueError(
             f"rotate: matrix must be real numbers of shape ({size}, {size}); got {given.dtype} of shape {given.shape}"

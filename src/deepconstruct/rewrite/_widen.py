@@ -1,7 +1,7 @@
 """Hidden units split into copies that share their weights."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,7 +50,8 @@ def widen(
             there, a layer without units, units of a softmax or of a class of your own, a share that isn't a normal
             number of the dtype, a map too large to be written out, weights that aren't finite, or a claim for which
             the new rounding can't be bounded.
-        TypeError: neither a network nor a construction, a stack of networks, or complex weights.
+        TypeError: neither a network nor a construction, a stack of networks, complex weights, or widths that aren't
+            integers.
 
     Exactness: the same function of real numbers, everywhere. Copies may be summed up in different orders, and sums
         have more terms: what that may round is added to a claim, but where nothing rounds on its domain. Claims of
@@ -86,7 +87,9 @@ def _widths(layers: Sequence[Layer], widths: Sequence[int | None] | None, factor
         raise ValueError("widen: give either widths or factor=")
     if factor is not None:
         return [layer.out_size * check_size("widen", "factor", factor) for layer in hidden]
-    given = list(widths or ())
+    if not isinstance(widths, Iterable):
+        raise TypeError(f"widen: widths must be a list of integers, one a hidden layer; got {widths!r}")
+    given = list(widths)
     if len(given) != len(hidden):
         raise ValueError(f"widen: expected {len(hidden)} widths, one a layer but for the last; got {len(given)}")
     return [
