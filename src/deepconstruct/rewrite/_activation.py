@@ -46,7 +46,7 @@ def change_activation(network: Any, activation: Any, *, domain: AbstractDomain |
     Returns:
         The same kind. Repeated blocks are unrolled, maps become `Dense` or `Sparse`, and units that nothing uses go.
         Behind outputs that were gates there is a linear layer then, but for sigmoids. A claim is about points of its
-        domain only: its radius is 0.
+        domain only then: its radius is 0. Where there is no gate to change all stays.
 
     Raises:
         ValueError: another activation, units of other activations, a domain that isn't on a grid, a network in which
