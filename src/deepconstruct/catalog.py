@@ -23,7 +23,7 @@ from .construction import Built, Construction, FanOut, Origin, Parallel, Repeate
 from .construction.entry import Entry, Formula, shown
 from .construction.origin import thawed
 from .constructions import BUILDERS
-from .rewrite import densify, merge_affine, merge_duplicates, prune_dead, simplify, to_sparse
+from .rewrite import change_activation, densify, merge_affine, merge_duplicates, prune_dead, simplify, to_sparse
 
 __all__ = [
     "ENTRIES",
@@ -129,6 +129,9 @@ _RULES = {
     "simplify": simplify,
     "to_sparse": to_sparse,
     "simplify(affine=True)": partial(simplify, affine=True),
+    "change_activation(ReLU())": partial(change_activation, activation="relu"),
+    "change_activation(Step())": partial(change_activation, activation="step"),
+    "change_activation(Sigmoid(1.0))": partial(change_activation, activation="sigmoid"),
 }
 
 

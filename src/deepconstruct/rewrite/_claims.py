@@ -25,6 +25,7 @@ def rewritten(
     rounds: Sequence[bool] | None = None,
     flushed: Sequence[bool] | None = None,
     exact: bool = True,
+    moved: float = 0.0,
 ) -> Any:
     """What a rewrite gives back: the new network, or a construction of it with the claim of the given one.
 
@@ -38,13 +39,14 @@ def rewritten(
         flushed: which of the new layers hold sums of other sizes than before: smaller ones may be flushed to zero.
         exact: whether the new weights compute the same function over the reals; where they were rounded, each
             once and in a layer that `rounds`, that is added to the claim.
+        moved: what else the new weights may add to the output, where they aren't the old ones rounded.
 
     Raises:
         ValueError: a claim for which the new rounding can't be bounded.
     """
     if not isinstance(given, Construction):
         return own(network)
-    claim = kept_claim(given, network, rounds=rounds, flushed=flushed, exact=exact)
+    claim = kept_claim(given, network, rounds=rounds, flushed=flushed, exact=exact, moved=moved)
     if claim is None:
         raise ValueError(
             f"{rule}: what {given.name} rounds then can't be bounded, so its claim can't be kept; rewrite its .network"
@@ -59,6 +61,7 @@ def kept_claim(
     rounds: Sequence[bool] | None = None,
     flushed: Sequence[bool] | None = None,
     exact: bool = True,
+    moved: float = 0.0,
 ) -> Claim | None:
     """The claim of a rewritten network, as in `rewritten`; `None` where it can't be kept."""
     claim, layers = given.claim, flat_layers(network)
@@ -69,7 +72,7 @@ def kept_claim(
     margin = margin_of(claim)
     holds = exact and is_exact_on(network, claim.domain)
     silent = holds and claim.error.is_exact and _only_after_step(given.network, network, changed, lost)
-    added = 0.0 if silent else _added(claim, layers, changed, lost, margin)
+    added = 0.0 if silent else _added(claim, layers, changed, lost, margin) + moved
     return Joint(holds, silent, margin, added).claim(claim)
 
 

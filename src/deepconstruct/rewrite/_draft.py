@@ -31,7 +31,7 @@ from ._claims import kept_claim, rewritten
 from ._core import Rows, fits, keeps_an_order, layer_of, rows_of
 
 # Each unit by itself: an activation of somebody's own class may look at all of them.
-_KINDS = (GELU, Custom, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softplus, Square, Step, Tanh)
+UNITWISE = (GELU, Custom, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softplus, Square, Step, Tanh)
 # A claim may grow to so many times its error for fewer units.
 _WORTH = 16
 
@@ -75,7 +75,7 @@ class Draft:
     def _read(self, layer: Layer) -> Rows | None:
         leaves = jax.tree.leaves(layer)
         alike = all(leaf.dtype == self.network.dtype for leaf in leaves)
-        if not (layer.out_size and layer.in_size and alike and is_known(Network((layer,)), _KINDS)):
+        if not (layer.out_size and layer.in_size and alike and is_known(Network((layer,)), UNITWISE)):
             return None
         if self.careful and keeps_an_order(layer.linear):
             return None

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from .._bias import bias_vector
-from .._checks import known
+from .._checks import check_size, known
 from .._static import to_jax
 from ..activations import AbstractActivation, groups
 from ..construction import Construction, as_network
 from ..linear import AbstractLinear, Composed, Dense, DirectSum, Identity, Kronecker, Permutation, Sparse, Stack
-from ..network import Layer, Network, Repeat, stack_size
+from ..network import Label, Layer, Network, Repeat, stack_size
 from ._core import is_vast, keeps_an_order, with_values
 
 
@@ -99,6 +99,15 @@ def one_network(rule: str, given: Any) -> Network:
     return network
 
 
+def hidden_index(rule: str, layers: Sequence[Layer], at: Any) -> int:
+    """Which hidden layer is meant, repeated blocks unrolled."""
+    if check_size(rule, "at", at, minimum=0) >= len(layers) - 1:
+        raise ValueError(
+            f"{rule}: at must be a hidden layer, of which there are {len(layers) - 1}, from 0 on; got {at}"
+        )
+    return int(at)
+
+
 def check_entries(rule: str, index: int, layer: Layer) -> None:
     """Refuse a map of all patterns of signs with too many entries to be written out."""
     if keeps_an_order(layer.linear) and is_vast(layer.linear):
@@ -129,6 +138,13 @@ def sums_anew(old: Layer, new: Layer) -> bool:
 def unit_activations(layer: Layer) -> list[AbstractActivation]:
     """One activation a unit; a softmax of the whole layer stands for each of its units."""
     return [kind for kind, width in groups(layer.activation, layer.out_size) for _ in range(width)]
+
+
+def label_of_units(layer: Layer, units: np.ndarray) -> Label | None:
+    """The label of these units of a layer, in this order."""
+    if layer.label is None:
+        return None
+    return Label(layer.label.name, listed=tuple(map(int, layer.label.gates(layer.out_size)[units])))
 
 
 def bias_values(layer: Layer) -> np.ndarray | None:

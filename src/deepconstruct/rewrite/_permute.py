@@ -11,13 +11,14 @@ from jaxtyping import PRNGKeyArray
 from .._checks import check_key
 from .._static import to_jax
 from ..activations import Softmax, groups, join
-from ..network import Label, Layer, flat_layers
+from ..network import Layer, flat_layers
 from ._claims import rewritten
 from ._maps import (
     at_ends,
     bias_values,
     check_entries,
     check_worth,
+    label_of_units,
     one_network,
     permuted,
     sums_anew,
@@ -119,10 +120,4 @@ def _moved(index: int, layer: Layer, units: np.ndarray | None, inputs: np.ndarra
     bias = bias_values(layer)
     kinds = unit_activations(layer)
     activation = layer.activation if isinstance(layer.activation, Softmax) else join([(kinds[k], 1) for k in units])
-    return Layer(linear, None if bias is None else to_jax(bias[units]), activation, _label(layer, units))
-
-
-def _label(layer: Layer, units: np.ndarray) -> Label | None:
-    if layer.label is None:
-        return None
-    return Label(layer.label.name, listed=tuple(map(int, layer.label.gates(layer.out_size)[units])))
+    return Layer(linear, None if bias is None else to_jax(bias[units]), activation, label_of_units(layer, units))
