@@ -1,7 +1,8 @@
 """What networks and layers are called with, and how."""
 
+import inspect
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 import jax
@@ -39,7 +40,9 @@ def compiled(run: Callable) -> Callable:
 
     Called as it is, every one of its operations would be compiled alone, which takes ten times as long.
     """
-    whole = partial(jax.jit, static_argnums=tuple(range(2, run.__code__.co_argcount)))(run)
+    # By its signature: what checks annotations wraps functions in others of their own.
+    sizes = range(2, len(inspect.signature(run).parameters))
+    whole = jax.jit(run, static_argnums=tuple(sizes))
 
     @wraps(run)
     def called(part: Any, x: Array, *sizes: Any) -> Any:
