@@ -49,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("list", help="the catalog of constructions")
     show.set_defaults(run=_list)
 
+    for add in (_add_certify, _add_check, _add_reproduce, _add_benchmark):
+        add(commands)
+    return parser
+
+
+def _add_certify(commands: Any) -> None:
     check = commands.add_parser("certify", help="build constructions and certify them")
     check.add_argument(
         "name", nargs="?", type=lambda name: name.replace("-", "_"), help="a name from 'deepconstruct list'"
@@ -67,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--method", default="auto", help=f"auto, {', '.join(method.name for method in METHODS)}")
     check.set_defaults(run=_certify)
 
+
+def _add_check(commands: Any) -> None:
     recheck = commands.add_parser("check", help="recheck certificates of files with Python's standard library alone")
     recheck.add_argument(
         "files",
@@ -78,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     recheck.add_argument("--witnesses", type=Path, help="the folder of witnesses, for folders of 'benchmark'")
     recheck.set_defaults(run=_check)
 
+
+def _add_reproduce(commands: Any) -> None:
     again = commands.add_parser("reproduce", help="a figure of a paper, with its data and a report")
     again.add_argument("name", type=_experiment, help=f"which: {', '.join(sorted(EXPERIMENTS))}", metavar="NAME")
     again.add_argument("--full", action="store_true", help="the source's own sizes, for accelerators")
@@ -90,8 +100,6 @@ def _parser() -> argparse.ArgumentParser:
         help="change a setting, such as seeds=32; an unknown one lists them all",
     )
     again.set_defaults(run=_reproduce)
-    _add_benchmark(commands)
-    return parser
 
 
 def _add_benchmark(commands: Any) -> None:

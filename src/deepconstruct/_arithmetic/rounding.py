@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 import jax.numpy as jnp
@@ -38,6 +39,17 @@ def growth(terms: Any, u: float) -> Any:
     product = np.asarray(terms, float) * u
     found = np.where(product < 0.5, product / (1 - np.minimum(product, 0.5)), math.inf)
     return found if found.ndim else float(found)
+
+
+def are_powers_of_two(values: Any) -> np.ndarray:
+    """Which floats multiply without rounding."""
+    return np.frexp(np.abs(values))[0] == 0.5
+
+
+def is_power_of_two(value: Fraction) -> bool:
+    """Whether a fraction multiplies without rounding; 0 does."""
+    top, bottom = abs(value.numerator), value.denominator
+    return top & (top - 1) == 0 and bottom & (bottom - 1) == 0
 
 
 def holds_grid(dtype: Any, step: float, largest: float) -> bool:
@@ -129,7 +141,7 @@ def _is_exact_factor(values: np.ndarray) -> np.ndarray:
     """Which factors multiply without rounding: powers of two, times a power of i."""
     real, imag = np.abs(np.real(values)), np.abs(np.imag(values))
     one_axis = (real == 0) | (imag == 0)
-    return one_axis & (np.frexp(real + imag)[0] == 0.5)
+    return one_axis & are_powers_of_two(real + imag)
 
 
 def block_norm(rows: np.ndarray, cols: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> float:

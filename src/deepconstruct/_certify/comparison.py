@@ -11,7 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from .._arithmetic.trust import is_known
-from ..activations import GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh
+from ..activations.names import OWN
 from ..construction import Bound, Claim, Construction, spread
 from ..network import Network, block_layers
 from .certificate import Certificate, Evidence, certificate, undecided
@@ -20,7 +20,6 @@ _BLOCK = 2**17
 _CELLS = 2**23
 # So many inputs that break a claim in a block are also run alone: other shapes may sum in another order.
 _WITNESSES = 8
-_PURE = (GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh)
 # More than the roundings of moduli, norms and their quotients, in double precision.
 _SLACK = 2.0**-40
 # Targets are evaluated with a few roundings, and may leave a box by them.
@@ -47,7 +46,7 @@ def runner(network: Network) -> Callable[[np.ndarray], np.ndarray]:
     What was compiled before is used again where it can't have changed: for networks of this library's
     classes. Functions of a user's own may depend on what isn't seen here.
     """
-    run = _run if is_known(network, _PURE) else jax.jit(lambda network, x: _forward(network, x))
+    run = _run if is_known(network, OWN) else jax.jit(lambda network, x: _forward(network, x))
     devices = jax.local_devices()
     if len(devices) == 1:
         return lambda x: np.asarray(run(network, x))

@@ -21,7 +21,7 @@ from .._arithmetic.trust import is_known
 from .._compose import fan_out, parallel, repeat
 from .._compose.repeat import merged_copies
 from .._compose.series import joined_in_turn
-from ..activations import GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh
+from ..activations.names import OWN
 from ..construction import Claim, Construction, spread
 from ..construction.encoding import CLASSES, digest
 from ..construction.origin import FanOut, Parallel, Repeated, Series
@@ -33,7 +33,6 @@ from .joints import count_layers, may_pair, pairs, stays_inside
 from .linear.matrices import is_known_target
 from .method import Method, Options
 
-_ACTIVATIONS = (GELU, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softmax, Softplus, Square, Step, Tanh)
 _DEEPEST = 16
 _MOST_PARTS = 256
 # So many inputs of a part are tried before a search for its proof.
@@ -75,7 +74,7 @@ class _Parts:
 def _applies(construction: Construction) -> str | None:
     if type(construction.origin) not in _RULES:
         return f"it is about compositions that this library made; the origin is {construction.origin}"
-    if not is_known(construction.network, _ACTIVATIONS):
+    if not is_known(construction.network, OWN):
         return "it needs a network of this library's own maps and activations"
     return None
 
@@ -208,7 +207,7 @@ def _check_sizes(origin: _Made, network: Network) -> None:
     if len(parts) > _MOST_PARTS:
         raise _Open(f"it takes up to {_MOST_PARTS} parts; got {len(parts)}")
     for part in parts:
-        if type(part) is not Construction or not is_known(part.network, _ACTIVATIONS):
+        if type(part) is not Construction or not is_known(part.network, OWN):
             raise _Open("some part isn't made of this library's own maps and activations")
         if not (_is_library(part.claim.domain) and _is_library(part.claim.codomain)):
             raise _Open(f"{part.claim.domain} or {part.claim.codomain} isn't one of this library's own domains")

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..activations import ReLU, Step
 from ..rewrite._core import Rows, fits
-from .units import appended, degree
+from ..rewrite._ranges import degree
+from .units import appended
 from .work import Tag, Work
 
 Ends = tuple[np.ndarray, np.ndarray]
@@ -86,12 +87,11 @@ class _Maker:
 
     def __init__(self, units: Rows, behind: Rows, held: Ends, work: Work):
         self.units, self.behind, self.work, self.rng = units, behind, work, work.rng
-        self.low, self.high = held
+        self.rows, (self.low, self.high) = units.parts(), held
         self.seen: set[tuple] = set()
         self.used = np.bincount(behind.cols, minlength=units.out_size) > 0
         for unit, bias in enumerate(units.bias):
-            cols, values = self._row(unit)
-            self._is_new(cols, values, bias)
+            self._is_new(*self.rows[unit], bias)
 
     def decoy(self, kind: str) -> Decoy | None:
         """One group, or `None` where its kind can't be made."""
@@ -99,7 +99,7 @@ class _Maker:
         for _ in range(_TRIES if able else 0):
             group = self._drawn(kind, int(self.rng.choice(able)))
             if group is not None and self._is_stored(group):
-                cols = self._row(group.like)[0]
+                cols = self.rows[group.like][0]
                 news = [self._is_new(cols, *row) for row in zip(group.values, group.bias, strict=True)]
                 if all(news):
                     return _doubled(group) if kind == "cancelling" else group
@@ -107,11 +107,7 @@ class _Maker:
 
     def _is_able(self, kind: str, unit: int) -> bool:
         is_cut = type(self.units.activations[unit]) in (ReLU, Step)
-        return bool(self.used[unit]) and len(self._row(unit)[0]) > 0 and (is_cut or kind == "cancelling")
-
-    def _row(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
-        mine = self.units.rows == unit
-        return self.units.cols[mine], self.units.values[mine]
+        return bool(self.used[unit]) and len(self.rows[unit][0]) > 0 and (is_cut or kind == "cancelling")
 
     def _is_new(self, cols: np.ndarray, values: np.ndarray, bias: float) -> bool:
         size = float(np.abs(values).max(initial=abs(bias))) or 1.0
@@ -130,7 +126,7 @@ class _Maker:
 
     def _drawn(self, kind: str, like: int) -> Decoy | None:
         """A group of a kind; the kinds that need it have a bias that outweighs all of the row."""
-        cols, real = self._row(like)
+        cols, real = self.rows[like]
         values = self._varied(real)
         unit = power_above(float(np.abs(values).max()) / 2)
         if kind == "cancelling":
@@ -161,7 +157,7 @@ class _Maker:
     def _lowered(self, group: Decoy) -> Decoy:
         """With smaller weights behind where decoys give larger numbers than what they are like: those round more."""
         power = degree(self.units.activations[group.like]) or 0
-        cols, real = self._row(group.like)
+        cols, real = self.rows[group.like]
         tops = [self._moduli(cols, row) + abs(bias) for row, bias in zip(group.values, group.bias, strict=True)]
         most, size = power_above(max(tops)), power_above(self._moduli(cols, real) + abs(self.units.bias[group.like]))
         if not (0 < most < math.inf and size > 0):

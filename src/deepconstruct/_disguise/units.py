@@ -3,9 +3,10 @@
 import jax.numpy as jnp
 import numpy as np
 
-from ..activations import AbstractActivation, Identity, Power, ReLU, Square, Step
+from ..activations import Identity
 from ..domains.floats import quanta
-from ..rewrite._core import Rows, fits
+from ..rewrite._core import Rows, fits, in_order
+from ..rewrite._ranges import degree
 from .work import Tag, Work
 
 # Rows are scaled by up to two to this power, and what a unit gives with them.
@@ -23,16 +24,7 @@ def permute(work: Work, index: int) -> None:
     kinds = list(dict.fromkeys(units.activations))
     order = work.rng.permutation(units.out_size)
     order = order[np.argsort([kinds.index(units.activations[unit]) for unit in order], kind="stable")]
-    place = np.argsort(order)
-    behind = behind.with_entries(behind.rows, place[behind.cols], behind.values)
-    work.put(index, units.picked(order), behind, [work.tags[index][unit] for unit in order])
-
-
-def degree(activation: AbstractActivation) -> int | None:
-    """With `f(c z) = c^d f(z)` for all positive `c`, the `d`; `None` where there is none."""
-    if type(activation) is Power:
-        return activation.n
-    return next((d for kind, d in ((Identity, 1), (ReLU, 1), (Square, 2), (Step, 0)) if type(activation) is kind), None)
+    work.put(index, *in_order(units, behind, order), [work.tags[index][unit] for unit in order])
 
 
 def scale(work: Work, index: int, reach: np.ndarray) -> None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from .._checks import hint
 from .base import AbstractActivation
 from .layerwise import Softmax
-from .polynomial import Identity, ReLU, Square, Step
+from .polynomial import Identity, Power, ReLU, Square, Step
 from .smooth import GELU, Exp, Sigmoid, SiLU, Sin, Softplus, Tanh
 
 # What layers take by name. "gelu" is the one by the error function, as in most frameworks.
@@ -27,6 +27,9 @@ NAMED: dict[str, AbstractActivation] = {
     "sin": Sin(),
     "softmax": Softmax(),
 }
+
+# The classes of this library's own activations of one kind; `Custom` holds a function of somebody's own.
+OWN: tuple[type[AbstractActivation], ...] = (*dict.fromkeys(map(type, NAMED.values())), Power)
 
 # Functions that users pass instead; `jax.nn.gelu` is the form by tanh.
 _FUNCTIONS = (

@@ -5,8 +5,7 @@ from typing import Any
 import jax
 from jax import export
 
-from ..construction import as_network
-from ..network import stack_size
+from .plain import one_network
 
 
 def to_jax_export(network: Any) -> export.Exported:
@@ -33,9 +32,7 @@ def to_jax_export(network: Any) -> export.Exported:
         >>> exported.call(jax.tree.leaves(xor.network), np.eye(2, dtype="float32")).tolist()
         [[1.0], [1.0]]
     """
-    network = as_network("to_jax_export", network, read=True)
-    if stack_size(network) is not None:
-        raise TypeError("to_jax_export: this is a stack of networks; take them apart by dc.unstack(stack)")
+    network = one_network("to_jax_export", network)
     leaves, structure = jax.tree.flatten(network)
     (batch,) = export.symbolic_shape("batch")
 

@@ -63,13 +63,19 @@ def lowered(owner: str, value: Any, dtypes: tuple[str, ...] = FLOATS) -> tuple[P
     return tuple(plain for index, layer in enumerate(layers) for plain in _lowered(index, layer, dtype))
 
 
-def check_real(owner: str, value: Any, dtypes: tuple[str, ...] = FLOATS) -> Network:
-    """The network, if it is one network of known real weights."""
+def one_network(owner: str, value: Any) -> Network:
+    """The network of what is to be written, if it is one."""
     network = as_network(owner, value, read=True)
-    if not all(map(is_concrete, jax.tree.leaves(network))):
-        raise TypeError(f"{owner}: the weights are being traced; call it outside jit, vmap and grad")
     if stack_size(network) is not None:
         raise TypeError(f"{owner}: this is a stack of networks; take them apart by dc.unstack(stack)")
+    return network
+
+
+def check_real(owner: str, value: Any, dtypes: tuple[str, ...] = FLOATS) -> Network:
+    """The network, if it is one network of known real weights."""
+    network = one_network(owner, value)
+    if not all(map(is_concrete, jax.tree.leaves(network))):
+        raise TypeError(f"{owner}: the weights are being traced; call it outside jit, vmap and grad")
     if np.issubdtype(network.dtype, np.complexfloating):
         raise TypeError(f"{owner}: complex weights have no counterpart there; make them real by dc.realify")
     if network.dtype.name not in dtypes:

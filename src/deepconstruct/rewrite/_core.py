@@ -99,6 +99,12 @@ class Rows:
         return matrix
 
 
+def in_order(units: Rows, behind: Rows, order: np.ndarray) -> tuple[Rows, Rows]:
+    """A layer with its units in another order, and the one behind it."""
+    place = np.argsort(order)
+    return units.picked(order), behind.with_entries(behind.rows, place[behind.cols], behind.values)
+
+
 def rows_of(layer: Layer) -> Rows | None:
     """The exact rows of a layer.
 

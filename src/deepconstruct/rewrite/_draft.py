@@ -10,28 +10,16 @@ import numpy as np
 
 from .._arithmetic.trust import is_known
 from .._checks import check_finite
-from ..activations import (
-    GELU,
-    Custom,
-    Exp,
-    Identity,
-    Power,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Sin,
-    Softplus,
-    Square,
-    Step,
-    Tanh,
-)
-from ..construction import Claim, Construction, as_network
-from ..network import Layer, Network, flat_layers, stack_size
+from ..activations import Custom, Softmax
+from ..activations.names import OWN
+from ..construction import Claim, Construction
+from ..network import Layer, Network, flat_layers
 from ._claims import kept_claim, rewritten
 from ._core import Rows, fits, keeps_an_order, layer_of, rows_of
+from ._maps import one_network
 
 # Each unit by itself: an activation of somebody's own class may look at all of them.
-UNITWISE = (GELU, Custom, Exp, Identity, Power, ReLU, Sigmoid, SiLU, Sin, Softplus, Square, Step, Tanh)
+UNITWISE = (Custom, *(kind for kind in OWN if kind is not Softmax))
 # A claim may grow to so many times its error for fewer units.
 _WORTH = 16
 
@@ -43,9 +31,7 @@ def real_network(rule: str, given: Any) -> Network:
         TypeError: neither a network nor a construction, a stack of networks, or complex weights.
         ValueError: weights that aren't finite.
     """
-    network = as_network(rule, given)
-    if stack_size(network) is not None:
-        raise TypeError(f"{rule}: expected one network; got a stack of them. Rewrite those of dc.unstack(stack)")
+    network = one_network(rule, given)
     if jnp.issubdtype(network.dtype, jnp.complexfloating):
         raise TypeError(f"{rule}: weights must be real; got {network.dtype.name}. dc.realify makes them so")
     check_finite(rule, "weights", network)

@@ -4,11 +4,12 @@ from collections.abc import Hashable
 from fractions import Fraction
 from typing import Any
 
+from .._arithmetic.rounding import is_power_of_two
 from .._checks import check_flag
 from ._core import Rows
 from ._dead import drop_unused
 from ._draft import Draft, real_network, result
-from ._moves import Moves, express, is_power_of_two
+from ._moves import Moves, express
 from ._ranges import degree
 from ._scales import may_be_negative, scales_of
 

@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from .._arithmetic.rounding import is_power_of_two
 from ..activations import Identity
 from ..domains.floats import quanta
 from ._core import Rows, fits
@@ -167,11 +168,6 @@ def _is_one_sum(parts: list[Fraction]) -> bool:
     if len(parts) > 2:
         return False
     return len(parts) == 1 or abs(parts[0]) == abs(parts[1]) or all(map(is_power_of_two, parts))
-
-
-def is_power_of_two(value: Fraction) -> bool:
-    top, bottom = abs(value.numerator), value.denominator
-    return top & (top - 1) == 0 and bottom & (bottom - 1) == 0
 
 
 def _is_on_a_grid(parts: list[Fraction], dtype: Any) -> bool:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arithmetic.intervals import layer_range
+from .._arithmetic.rounding import are_powers_of_two
 from .._arithmetic.sensitivity import moduli_through
 from .._bias import AbstractBias
 from .._checks import check_scalar
@@ -172,7 +173,7 @@ def _rescaled(rule: str, given: Any, hidden: list[np.ndarray]) -> Any:
         scaled, is_exact = _scaled_layer(rule, index, layer, rows, cols, network.dtype)
         new.append(scaled)
         exact = exact and is_exact
-    rounds = [sums_anew(*pair) or not all(map(_are_powers, factors))
+    rounds = [sums_anew(*pair) or not all(np.all(are_powers_of_two(numbers)) for numbers in factors)
               for *pair, factors in zip(old, new, sizes, strict=True)]  # fmt: skip
     flushed = [bool(np.any(rows != 1)) for rows, _ in sizes]
     if isinstance(given, Construction):
@@ -267,11 +268,6 @@ def _rounded(leaf: Any, factor: float) -> Any:
     values = np.asarray(leaf)
     wide = values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
     return to_jax((wide * factor).astype(values.dtype))
-
-
-def _are_powers(numbers: np.ndarray) -> bool:
-    """Whether all are powers of two."""
-    return bool(np.all(np.frexp(numbers)[0] == 0.5))
 
 
 def _flushed(claim: Claim, layers: Sequence[Layer], factors: Sequence[np.ndarray]) -> list[bool]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..activations import AbstractActivation, Identity, Power, Square
-from ._core import Rows, fits
+from ._core import Rows, fits, in_order
 from ._draft import Draft
 from ._ranges import degree
 
@@ -76,6 +76,5 @@ def sort(draft: Draft, index: int) -> bool:
     order = np.array(sorted(range(units.out_size), key=keys.__getitem__))
     if np.array_equal(order, np.arange(len(order))):
         return False
-    place = np.argsort(order)
-    draft.put(index, units.picked(order), behind.with_entries(behind.rows, place[behind.cols], behind.values))
+    draft.put(index, *in_order(units, behind, order))
     return True

@@ -12,7 +12,8 @@ import math
 
 import numpy as np
 
-from .rounding import UP, Cell, Format, is_power_of_two, pre_activations, products
+from ..._arithmetic.rounding import are_powers_of_two
+from .rounding import UP, Cell, Format, pre_activations, products
 
 
 def powers_read(
@@ -85,14 +86,14 @@ def _read(
         levels = len(readout).bit_length() - 1
         made = levels * form.u * (mass + passed)
         total = float((passed + made * (1 + 2 * levels * form.u)).max())
-        total += 0.0 if is_power_of_two(readout[0]) else form.u * (float(mass.max()) + total)
+        total += 0.0 if are_powers_of_two(readout[0]) else form.u * (float(mass.max()) + total)
     else:
         if power % 2:
             ends = (np.maximum(np.sign(readout) * side * sums + off, 0) ** power @ sizes for side in (1, -1))
         else:
             ends = (z**power @ np.where(readout * side > 0, sizes, 0.0) for side in (1, -1))
         largest = np.maximum(*(end + abs(constant) for end in ends)) + passed
-        products = form.u * (z**power @ np.where(is_power_of_two(readout), 0.0, sizes))
+        products = form.u * (z**power @ np.where(are_powers_of_two(readout), 0.0, sizes))
         total = float((passed + products + max(terms - 1, 0) * form.u * largest).max()) * (1 + 2 * terms * form.u)
     total += float(form.lost(readout, z.max(axis=0) ** power).sum())
     # Units, products and sums may be flushed; in pairs that is before the weight.

@@ -17,7 +17,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..._arithmetic.rounding import unit_roundoff
+from ..._arithmetic.rounding import are_powers_of_two, unit_roundoff
 from ...activations import GELU, AbstractActivation, Identity, Sigmoid
 from .balls import degree, ranges
 
@@ -73,11 +73,6 @@ class Format:
         return np.where(np.abs(weights) < self.tiny, np.abs(weights) * moduli, 0.0)
 
 
-def is_power_of_two(values: Any) -> np.ndarray:
-    """Which numbers multiply without rounding."""
-    return np.frexp(np.abs(values))[0] == 0.5
-
-
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """The box of all `|x_i - center_i| <= half_i`."""
@@ -130,7 +125,7 @@ def products(weights: np.ndarray, cell: Cell, form: Format) -> np.ndarray:
     Inputs, weights, biases, products and sums below the least normal number may be flushed.
     """
     sizes, moduli = np.abs(weights), cell.moduli
-    rounded = form.u * (np.where(is_power_of_two(weights), 0.0, sizes) @ moduli)
+    rounded = form.u * (np.where(are_powers_of_two(weights), 0.0, sizes) @ moduli)
     flushed = form.lost(weights, moduli).sum(axis=1) + form.tiny * (
         sizes.sum(axis=1) + 2 * (weights != 0).sum(axis=1) + 2
     )
@@ -151,7 +146,7 @@ def _unit(activation: AbstractActivation, low: float, high: float, off: float, f
     modulus, scale = max(-low, high) + off, getattr(activation, "inverse_temperature", 1.0)
     if not form.tiny <= scale <= form.most or not scale * modulus < form.most:
         return -math.inf, math.inf, math.inf
-    if isinstance(activation, Sigmoid) and not is_power_of_two(scale):
+    if isinstance(activation, Sigmoid) and not are_powers_of_two(scale):
         off += 2 * form.u * (1 + form.u) * modulus  # the inverse temperature, and its product
     # Rounded outwards: these are sums of two floats.
     wide = off * UP + modulus * 2.0**-52
@@ -183,7 +178,7 @@ def summed(weights: np.ndarray, constant: float, held: Held, form: Format) -> tu
         np.maximum(end, 0).sum() + max(part, 0.0) for end, part in ((ends[1], constant), (-ends[0], -constant))
     )
     largest = (max(rise, fall) + passed) * (1 + 2 * (terms + 1) * form.u) * UP
-    products = form.u * np.where(is_power_of_two(weights), 0.0, sizes).sum()
+    products = form.u * np.where(are_powers_of_two(weights), 0.0, sizes).sum()
     error = (passed + products) * (1 + 2 * terms * form.u) + max(terms - 1, 0) * float(form.half(largest))
     error += form.lost(weights, moduli).sum() + form.tiny * (np.abs(weights).sum() + 2 * terms + 2)
     slack = (sizes.sum() + abs(constant)) * 2.0**-30
@@ -203,7 +198,7 @@ def halved(weight: float, held: Held, differences: np.ndarray, form: Format) -> 
         error = (error + form.half((bound + error) * UP) + form.tiny) * UP
     size, off = float(bound[0]), float(error[0])
     scaled = abs(weight) * (size + off) * UP
-    rounded = 0.0 if is_power_of_two(weight) else float(form.half(scaled))
+    rounded = 0.0 if are_powers_of_two(weight) else float(form.half(scaled))
     rounded += 2 * form.tiny + float(form.lost(np.array(weight), np.array(size + off)))
     end = abs(weight) * size * UP
     return -end, end, (abs(weight) * off + rounded) * UP if scaled < form.most else math.inf

@@ -15,7 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..._arithmetic.rounding import gamma, unit_roundoff
+from ..._arithmetic.rounding import gamma, is_power_of_two, unit_roundoff
 from ...systems import IFS, sierpinski_carpet
 from .branches import cell_rows
 from .limits import Limits
@@ -95,7 +95,7 @@ def _affine_rounding(
 ) -> float:
     """Of `sum_k w_k x_k + bias` with `|x| <= reach`: stored coefficients, products, and sums in any order."""
     stored = sum(_storage(weight, dtype) for weight in weights) * reach + _storage(bias, dtype)
-    products = sum(half_ulp(float(abs(w)) * reach, u) for w in weights if not _is_power_of_two(abs(w)))
+    products = sum(half_ulp(float(abs(w)) * reach, u) for w in weights if not is_power_of_two(abs(w)))
     moduli = float(sum(abs(weight) for weight in weights)) * reach + abs(float(bias))
     sums = (len(weights) - 1) * half_ulp(moduli, u) + half_ulp(moduli if result is None else result, u)
     return stored + products + sums
@@ -166,7 +166,7 @@ def _exact_step(row: Any, biases: list[Fraction], step: Fraction, reach: int, di
     finest = min([on_path, *(_quantum(bias) for bias in biases)])  # pyright: ignore[reportArgumentType]
     weights = [abs(weight) for weight in row if weight]
     if len(weights) == 1:  # one product and one sum, at most 2 beside the threshold
-        moduli = max(Fraction(5, 2), Fraction(0) if _is_power_of_two(weights[0]) else weights[0] * reach)
+        moduli = max(Fraction(5, 2), Fraction(0) if is_power_of_two(weights[0]) else weights[0] * reach)
     else:
         moduli = sum(weights) * reach + max(abs(bias) for bias in biases)
     return on_path if moduli < finest * 2**digits else None
@@ -189,7 +189,3 @@ def half_ulp(value: float, u: float) -> float:
 
 def _storage(value: Fraction, dtype: Any) -> float:
     return float(abs(Fraction(float(np.asarray(float(value)).astype(dtype))) - value))
-
-
-def _is_power_of_two(value: Fraction) -> bool:
-    return (value.numerator & (value.numerator - 1)) == 0 and (value.denominator & (value.denominator - 1)) == 0
